@@ -1,0 +1,71 @@
+"""A teacher small enough to be made in every test run: random weights, real tokenizer, real modules."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.base.modules import Dense, Normalize, Transformer
+from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+ENGLISH_WORDS = """
+the a an of to in is are was on and who what when where how many which water river house child children
+woman man school teacher doctor hospital market food maize rice fish cow goat road car bus city village
+capital country president first year day night rain sun farm farmer sick medicine book read write buy sell
+money price big small old new good bad born live work eat drink sleep run walk kenya tanzania nairobi
+""".split()
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A single-vector-style BERT checkpoint on disk: 2 layers, width 32, WordPiece vocabulary."""
+    folder = tmp_path_factory.mktemp("bert")
+    characters = [chr(code) for code in range(ord("a"), ord("z") + 1)] + list("0123456789?.,'-")
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *ENGLISH_WORDS]
+    pieces += [piece for piece in characters if piece not in pieces] + [f"##{piece}" for piece in characters]
+    vocabulary = {piece: position for position, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        pad_token="[PAD]",
+        mask_token="[MASK]",
+        model_max_length=64,
+    ).save_pretrained(folder)
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_teacher(bert_folder: Path) -> MultiVectorEncoder:
+    """A late-interaction encoder: the checkpoint above, a 16-dimensional projection, unit-norm tokens."""
+    torch.manual_seed(11)
+    projection = Dense(32, 16, bias=False, activation_function=torch.nn.Identity(), module_input_name="token_embeddings")
+    modules = [
+        Transformer(str(bert_folder)),
+        projection,
+        MultiVectorMask(),
+        Normalize(module_input_name="token_embeddings"),
+    ]
+    return MultiVectorEncoder(modules=modules, device="cpu")
