@@ -61,7 +61,9 @@ def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_teacher(bert_folder: Path) -> MultiVectorEncoder:
     """A late-interaction encoder: the checkpoint above, a 16-dimensional projection, unit-norm tokens."""
     torch.manual_seed(11)
-    projection = Dense(32, 16, bias=False, activation_function=torch.nn.Identity(), module_input_name="token_embeddings")
+    projection = Dense(
+        32, 16, bias=False, activation_function=torch.nn.Identity(), module_input_name="token_embeddings"
+    )
     modules = [
         Transformer(str(bert_folder)),
         projection,

@@ -1,1 +1,7 @@
-""""""
+"""The training run: from bitext to a saved artefact."""
+
+from optical.distillation.batches import BitextCollator
+from optical.distillation.settings import Settings
+from optical.distillation.training import distill, graft
+
+__all__ = ["BitextCollator", "Settings", "distill", "graft"]

@@ -1,5 +1,21 @@
 """Teacher, students and the saved artefact."""
 
+from optical.encoders.artefact import assemble, read_provenance, save_artefact, versions
 from optical.encoders.fingerprint import fingerprint
+from optical.encoders.loading import load_encoder
+from optical.encoders.sides import document_modules, query_modules, query_transformer
+from optical.encoders.students import Student, make_student
 
-__all__ = ["fingerprint"]
+__all__ = [
+    "Student",
+    "assemble",
+    "document_modules",
+    "fingerprint",
+    "load_encoder",
+    "make_student",
+    "query_modules",
+    "query_transformer",
+    "read_provenance",
+    "save_artefact",
+    "versions",
+]

@@ -4,7 +4,8 @@ import hashlib
 
 import torch
 from sentence_transformers import MultiVectorEncoder
-from sentence_transformers.base.modules import Router
+
+from optical.encoders.sides import document_modules
 
 
 def fingerprint(encoder: MultiVectorEncoder) -> str:
@@ -14,14 +15,12 @@ def fingerprint(encoder: MultiVectorEncoder) -> str:
     searched with the other: every student distilled from a teacher shares the teacher's fingerprint.
     Hashed are the names, shapes and bytes of all weights on the document side, and its vocabulary.
     """
-    modules = list(encoder.children())
-    if len(modules) == 1 and isinstance(modules[0], Router):
-        modules = list(modules[0].sub_modules["document"])
+    modules = document_modules(encoder)
     digest = hashlib.blake2b(digest_size=16)
     for position, module in enumerate(modules):
         for name, tensor in sorted(module.state_dict().items()):
             digest.update(f"{position}.{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(dtype=torch.uint8).numpy())
-    vocabulary = modules[0].tokenizer.get_vocab()
+    vocabulary = getattr(modules[0], "tokenizer").get_vocab()
     digest.update(repr(sorted(vocabulary.items(), key=lambda item: item[1])).encode())
     return digest.hexdigest()

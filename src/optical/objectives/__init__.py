@@ -1,1 +1,60 @@
-""""""
+"""Training losses: optimal transport and its rivals, one per file."""
+
+import math
+from collections.abc import Callable
+
+from sentence_transformers import MultiVectorEncoder
+
+from optical.errors import OpticalError
+from optical.objectives.distillation_loss import DistillationLoss, TokenPairs
+from optical.objectives.mean_pool import MeanPoolLoss
+from optical.objectives.optimal_transport import OptimalTransportLoss
+from optical.objectives.weighted_sum import WeightedSumLoss
+
+OBJECTIVES: dict[str, Callable[[MultiVectorEncoder], DistillationLoss]] = {
+    "optical": OptimalTransportLoss,
+    "mean-pool": MeanPoolLoss,
+}
+
+__all__ = [
+    "OBJECTIVES",
+    "DistillationLoss",
+    "MeanPoolLoss",
+    "OptimalTransportLoss",
+    "TokenPairs",
+    "WeightedSumLoss",
+    "make_objective",
+]
+
+
+def make_objective(formula: str, model: MultiVectorEncoder) -> DistillationLoss:
+    """Make the loss that a formula such as ``optical``, ``mean-pool`` or ``optical + 0.5*mean-pool`` names.
+
+    Raises:
+        OpticalError: an unknown name or a weight that is not a positive number.
+    """
+    terms: dict[str, tuple[float, DistillationLoss]] = {}
+    for term in formula.split("+"):
+        weight, _, name = term.rpartition("*")
+        name = name.strip()
+        if name not in OBJECTIVES or name in terms:
+            raise OpticalError(
+                f"The objective {formula!r} has {name!r} in it. Add up different ones of: {', '.join(OBJECTIVES)}."
+            )
+        terms[name] = (_positive(weight or "1", formula), OBJECTIVES[name](model))
+    if len(terms) == 1:
+        ((_, only),) = terms.values()
+        return only
+    return WeightedSumLoss(model, terms)
+
+
+def _positive(weight: str, formula: str) -> float:
+    try:
+        value = float(weight)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise OpticalError(
+            f"The objective {formula!r} has the weight {weight.strip()!r}. Give a positive number, as in 0.5*mean-pool."
+        )
+    return value

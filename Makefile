@@ -1,0 +1,33 @@
+# A fresh machine needs Python 3.10 or newer and a package registry; everything else is made here.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# Benchmarks that read a data folder live one level down and are run by hand.
+BENCHMARKS := $(filter-out benchmarks/readme_tables.py,$(sort $(wildcard benchmarks/*.py)))
+
+.DELETE_ON_ERROR:
+.PHONY: setup demo test lint bench
+
+setup: $(INSTALLED)
+
+# Installing again into the same environment brings every package to its pinned version.
+$(INSTALLED): pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/optical demo
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	set -e; for benchmark in $(BENCHMARKS); do $(BIN)/python $$benchmark; done
+	$(BIN)/python benchmarks/readme_tables.py

@@ -1,0 +1,125 @@
+"""Exact search: a loop over documents, sentence-transformers' maxsim, and optical's engine, side by side.
+
+Run: python benchmarks/index_search.py
+"""
+
+import json
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from sentence_transformers.util.similarity import maxsim
+
+from optical.index import ExactEngine
+
+PASSAGES, MEAN_TOKENS, DIMENSION, QUERY_TOKENS, BATCH, K = 5_600, 130, 128, 11, 20, 10
+REPEATS = 7
+RESULT = Path(__file__).parent / "results" / "index-search.json"
+
+
+def clustered(generator: torch.Generator, centres: torch.Tensor, tokens: int) -> torch.Tensor:
+    nearest = centres[torch.randint(len(centres), (tokens,), generator=generator)]
+    noise = torch.randn(tokens, centres.shape[1], generator=generator)
+    return torch.nn.functional.normalize(nearest + 0.05 * noise, dim=1)
+
+
+def peak_rss_gb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
+
+
+def measure() -> dict[str, object]:
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.nn.functional.normalize(torch.randn(2048, DIMENSION, generator=generator), dim=1)
+    lengths = (MEAN_TOKENS + 40 * torch.randn(PASSAGES, generator=generator)).clamp(8, 254).int().tolist()
+    queries = [clustered(generator, centres, QUERY_TOKENS) for _ in range(BATCH)]
+    with tempfile.TemporaryDirectory() as folder:
+        # Built and searched once before the rivals copy the vectors to memory, for the memory figure.
+        built = ExactEngine.create(Path(folder) / "vectors", DIMENSION)
+        for first in range(0, PASSAGES, 400):
+            part = lengths[first : first + 400]
+            built.add(range(first, first + len(part)), [clustered(generator, centres, each) for each in part])
+        built.flush()
+        built.close()
+        engine = ExactEngine.open(Path(folder) / "vectors")
+        engine.search_many(queries, K)
+        peak = peak_rss_gb()
+        stored = torch.from_file(
+            str(next(Path(folder).rglob("*.f16"))), size=sum(lengths) * DIMENSION, dtype=torch.float16
+        )
+        documents = list(stored.view(-1, DIMENSION).float().split(lengths))
+
+        def loop(query: torch.Tensor) -> list[int]:
+            scores = torch.stack([(query @ document.T).amax(dim=1).sum() for document in documents])
+            return scores.topk(K).indices.tolist()
+
+        contenders: dict[str, Callable[[], list[list[int]]]] = {
+            "loop, one query": lambda: [loop(queries[0])],
+            "maxsim, one query": lambda: maxsim(queries[:1], documents).topk(K).indices.tolist(),
+            "optical, one query": lambda: [[id_ for id_, _ in engine.search(queries[0], K)]],
+            "loop, 20 queries": lambda: [loop(query) for query in queries],
+            "maxsim, 20 queries": lambda: maxsim(queries, documents).topk(K).indices.tolist(),
+            "optical, 20 queries": lambda: [
+                [i for i, _ in found] for found in engine.search_many(queries, K)
+            ],
+        }
+        answers = {name: contender() for name, contender in contenders.items()}
+        for name, answer in answers.items():
+            same = answers[f"loop, {name.split(', ')[1]}"]
+            assert [set(each) for each in answer] == [set(each) for each in same], name
+        times: dict[str, list[float]] = {name: [] for name in contenders}
+        for _ in range(REPEATS):
+            for name, contender in contenders.items():
+                start = time.perf_counter()
+                contender()
+                times[name].append(1000 * (time.perf_counter() - start) / (BATCH if "20" in name else 1))
+    median = {name: statistics.median(each) for name, each in times.items()}
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "cpu": cpu(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "load_average_at_end": os.getloadavg()[0],
+        "versions": {"python": platform.python_version()}
+        | {each: version(each) for each in ("numpy", "optical", "sentence-transformers", "torch")},
+        "workload": {
+            "passages": PASSAGES,
+            "token_vectors": sum(lengths),
+            "dimension": DIMENSION,
+            "query_tokens": QUERY_TOKENS,
+            "k": K,
+        },
+        "repeats": REPEATS,
+        "milliseconds_per_query": {
+            name: {"median": round(median[name], 2), "min": round(min(each), 2), "max": round(max(each), 2)}
+            for name, each in times.items()
+        },
+        "times_faster_than": {
+            f"{rival}, {load}": round(median[f"{rival}, {load}"] / median[f"optical, {load}"], 2)
+            for load in ("one query", "20 queries")
+            for rival in ("loop", "maxsim")
+        },
+        "peak_rss_gb_building_and_searching": round(peak, 2),
+        "peak_rss_gb_with_rivals": round(peak_rss_gb(), 2),
+    }
+
+
+if __name__ == "__main__":
+    result = measure()
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=2))

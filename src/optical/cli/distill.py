@@ -1,0 +1,75 @@
+"""``optical distill``: train a query encoder."""
+
+from typing import Annotated
+
+import typer
+
+from optical.cli.options import Bitext, Dimension, Output, Seed, Strict, Teacher
+
+
+def distill(
+    teacher: Teacher,
+    bitext: Bitext,
+    output: Output,
+    student: Annotated[
+        str, typer.Option(help="graft, transplant, or any encoder to start from (Hub id or folder).")
+    ] = "graft",
+    objective: Annotated[
+        str,
+        typer.Option(help="Training loss: optical, mean-pool, or a sum such as 'optical + 0.5*mean-pool'."),
+    ] = "optical",
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 600,
+    batch_size: Annotated[int, typer.Option(help="Sentence pairs a step.")] = 64,
+    embedding_learning_rate: Annotated[
+        float, typer.Option(help="Peak learning rate of the input embeddings.")
+    ] = 3e-4,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate of all other weights.")] = 5e-5,
+    max_tokens: Annotated[
+        int, typer.Option(help="Leave out pairs with more tokens than this on a side.")
+    ] = 48,
+    held_back: Annotated[int, typer.Option(help="Sentence pairs kept to choose the best student by.")] = 500,
+    evaluations: Annotated[int, typer.Option(help="How often the student is evaluated and saved.")] = 4,
+    dimension: Dimension = 128,
+    bfloat16: Annotated[
+        bool | None,
+        typer.Option("--bfloat16/--float32", help="Arithmetic; by default bfloat16 where a GPU has it."),
+    ] = None,
+    seed: Seed = 0,
+    strict: Strict = False,
+) -> None:
+    """Distil a query encoder for a new language from an English one.
+
+    A run that was stopped goes on when the same command is given again.
+    """
+    from optical.cli.terminal import quiet, report_student, say
+    from optical.distillation import distill as train
+    from optical.encoders import read_provenance
+
+    quiet()
+    train(
+        teacher,
+        bitext,
+        output,
+        strict=strict,
+        progress=True,
+        student=student,
+        objective=objective,
+        steps=steps,
+        batch_size=batch_size,
+        embedding_learning_rate=embedding_learning_rate,
+        learning_rate=learning_rate,
+        max_tokens=max_tokens,
+        held_back=held_back,
+        evaluations=evaluations,
+        dimension=dimension,
+        bfloat16=bfloat16,
+        seed=seed,
+    )
+    report_student(output)
+    provenance = read_provenance(output)
+    before, after = provenance["development_before"], provenance["development_after"]
+    say(
+        f"Held-back pairs: translation MRR {before['translation_mrr']:.3f} before, {after['translation_mrr']:.3f} after; "
+        f"transport cost {before['transport_cost']:.3f} before, {after['transport_cost']:.3f} after"
+    )
+    say(f"Saved to {output}.")

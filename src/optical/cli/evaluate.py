@@ -1,0 +1,48 @@
+"""``optical evaluate``: a whole set of queries against judgements."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optical.cli.options import Encoder
+
+
+def evaluate(
+    index: Annotated[Path, typer.Argument(help="Folder made by `optical index`.")],
+    encoder: Encoder,
+    queries: Annotated[Path, typer.Option(help="TSV (id, text), BEIR folder or jsonl; plain or .gz.")],
+    qrels: Annotated[
+        Path, typer.Option(help="TSV (query, passage, relevance), TREC qrels, or BEIR; plain or .gz.")
+    ],
+    run: Annotated[Path | None, typer.Option(help="Write the ranking to this TREC run file.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+    k: Annotated[
+        int | None, typer.Option("-k", help="Passages to rank for a query; by default 100 or all.")
+    ] = None,
+) -> None:
+    """Search with every judged query and measure the rankings."""
+    from optical.cli.terminal import quiet, show_table
+    from optical.collections import read_judgements, read_queries, write_run
+    from optical.encoders import load_encoder
+    from optical.evaluation import evaluate as measure
+    from optical.evaluation import rank
+    from optical.files import replace_file
+    from optical.index import Index
+
+    quiet()
+    texts, judgements = read_queries(queries), read_judgements(qrels)
+    with Index.open(index) as opened:
+        depth = min(100, opened.count) if k is None else k
+        judged = {query: text for query, text in texts.items() if query in judgements}
+        ranking = rank(opened, judged, load_encoder(encoder), depth, progress=True)
+    figures = measure(ranking, judgements)
+    if run is not None:
+        write_run(run, ranking, Path(encoder).name)
+    if json_file is not None:
+        with replace_file(json_file) as temporary:
+            temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    show_table(
+        f"{len(judgements)} judged queries", list(figures), [[f"{value:.4f}" for value in figures.values()]]
+    )

@@ -1,0 +1,27 @@
+"""``optical graft``: a query encoder without training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optical.cli.options import Bitext, Dimension, Output, Seed, Strict, Teacher
+
+
+def graft(
+    teacher: Teacher,
+    bitext: Bitext,
+    output: Output,
+    student: Annotated[str, typer.Option(help="graft or transplant.")] = "graft",
+    dimension: Dimension = 128,
+    seed: Seed = 0,
+    strict: Strict = False,
+) -> None:
+    """Make a query encoder for a new language in seconds, without training."""
+    from optical.cli.terminal import quiet, report_student, say
+    from optical.distillation import graft as make
+
+    quiet()
+    make(teacher, bitext, output, student=student, dimension=dimension, seed=seed, strict=strict)
+    report_student(output)
+    say(f"Saved to {output}. Search with it as it is, or go on with `optical distill`.")

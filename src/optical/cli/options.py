@@ -1,0 +1,25 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Teacher = Annotated[str, typer.Option(help="English encoder: Hub id or folder.")]
+Bitext = Annotated[
+    list[str],
+    typer.Option(
+        help="Sentence pairs: a TSV (English, foreign) or two files as train.en,train.sw; plain or .gz. Repeatable."
+    ),
+]
+Output = Annotated[Path, typer.Option(help="Folder to make; must not exist.")]
+Encoder = Annotated[
+    str, typer.Option(help="Folder made by graft or distill, or any encoder (Hub id or folder).")
+]
+Dimension = Annotated[
+    int, typer.Option(help="Size of token vectors, for a teacher that is no late-interaction model.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first malformed line instead of counting it.")
+]

@@ -1,0 +1,26 @@
+"""``optical search``: one query against an index."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optical.cli.options import Encoder
+
+
+def search(
+    index: Annotated[Path, typer.Argument(help="Folder made by `optical index`.")],
+    query: Annotated[str, typer.Argument(help="What to search for, in the encoder's language.")],
+    encoder: Encoder,
+    k: Annotated[int, typer.Option("-k", help="How many passages.")] = 10,
+) -> None:
+    """Search an index in the encoder's language."""
+    from optical.cli.terminal import quiet, say
+    from optical.encoders import load_encoder
+    from optical.index import Index
+
+    quiet()
+    with Index.open(index) as opened:
+        for hit in opened.search(query, load_encoder(encoder), k):
+            say(f"{hit.rank:3d}. {hit.score:7.3f}  {hit.id}  {hit.title}")
+            say(f"     {hit.text}")

@@ -1,0 +1,58 @@
+"""What the commands print, and what they keep the libraries below from printing."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from optical.encoders import read_provenance
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+def quiet() -> None:
+    """Show this package's warnings on standard error, and nothing of the libraries below."""
+    from datasets.utils.logging import disable_progress_bar
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    disable_progress_bar()
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    handler = RichHandler(console=Console(stderr=True), show_time=False, show_path=False, markup=False)
+    package = logging.getLogger("optical")
+    package.handlers = [handler]
+    package.propagate = False
+
+
+def say(message: str) -> None:
+    """Print a line for the user."""
+    _console.print(message, markup=False)
+
+
+def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table; all columns but the first are set right."""
+    table = Table(title=title, title_justify="left")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="right" if position else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    _console.print(table)
+
+
+def report_student(folder: Path) -> None:
+    """Say what bitext a saved artefact was made from, and where its tokens come from."""
+    provenance = read_provenance(folder)
+    bitext: dict[str, Any] = provenance["bitext"]
+    dropped = ", ".join(f"{count} {reason}" for reason, count in bitext["dropped"].items() if count)
+    say(f"Bitext: {bitext['pairs']} pairs" + (f" (dropped: {dropped})" if dropped else ""))
+    student: dict[str, Any] = provenance["student"]
+    if "tokens" in student:
+        say(
+            f"Student: {student['kind']}, {student['tokens']} tokens: {student['translated']} initialised from their "
+            f"translations, {student['replaced']} of the teacher's replaced by theirs, {student['kept']} of the teacher's "
+            f"kept, {student['pieced']} without translation made of the teacher's pieces"
+        )

@@ -1,0 +1,86 @@
+"""Batches of sentence pairs: of similar length, with the teacher's vectors from disk."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.base.sampler import DefaultBatchSampler
+from torch.nn.utils.rnn import pad_sequence
+
+from optical.distillation.teacher_vectors import TeacherVectors, special_mask
+from optical.encoders import query_transformer
+
+_BATCHES_SORTED_TOGETHER = 50
+
+
+class BitextCollator:
+    """Turns rows of (foreign sentence, number of the pair) into what the objectives expect.
+
+    Each side goes through its own tokenizer: the foreign sentence through the student's, the English one went
+    through the teacher's when its vectors were computed.
+    """
+
+    valid_label_columns: Sequence[str] = ()
+
+    def __init__(self, student: MultiVectorEncoder, vectors: TeacherVectors) -> None:
+        self._student = student
+        self._prompt = student.prompts.get("query") or None
+        self._special_ids = torch.tensor(query_transformer(student).tokenizer.all_special_ids)
+        self._vectors = vectors
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return the features of a batch, their names prefixed with ``foreign_`` and ``english_``."""
+        foreign = self._student.preprocess(
+            [row["foreign"] for row in rows], prompt=self._prompt, task="query"
+        )
+        foreign["special_mask"] = special_mask(foreign, self._special_ids)
+        sentences = [self._vectors[row["pair"]] for row in rows]
+        english = {
+            # The trainer finds the columns of a batch by their input_ids; nothing else reads these.
+            "input_ids": torch.zeros(len(rows), 1, dtype=torch.long),
+            "token_embeddings": pad_sequence([vectors for vectors, _ in sentences], batch_first=True),
+            "attention_mask": pad_sequence(
+                [torch.ones(len(vectors), dtype=torch.bool) for vectors, _ in sentences], batch_first=True
+            ),
+            "special_mask": pad_sequence([special for _, special in sentences], batch_first=True),
+        }
+        columns = {"foreign": foreign, "english": english}
+        return {
+            f"{side}_{key}": value for side, features in columns.items() for key, value in features.items()
+        }
+
+
+class LengthBatchSampler(DefaultBatchSampler):
+    """Batches of sentences of similar length, shuffled anew each epoch from the seed alone.
+
+    The order depends on nothing but seed and epoch, so a resumed run sees the batches that an uninterrupted one
+    would have seen.
+
+    Args:
+        dataset: rows with their number of tokens in the column ``length``.
+        **settings: those of every sampler of sentence-transformers; ``drop_last`` leaves out the rows that do not
+            fill a batch (several processes need batches of one size).
+    """
+
+    def __init__(self, dataset: Dataset, **settings: Any) -> None:
+        super().__init__(dataset, **settings)
+        self._lengths: list[int] = list(dataset["length"])
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self._lengths), self.batch_size)
+        return int(full + (rest > 0 and not self.drop_last))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(len(self._lengths), generator=generator).tolist()
+        window = self.batch_size * _BATCHES_SORTED_TOGETHER
+        batches: list[list[int]] = []
+        for start in range(0, len(order), window):
+            similar = sorted(order[start : start + window], key=self._lengths.__getitem__)
+            batches += [similar[at : at + self.batch_size] for at in range(0, len(similar), self.batch_size)]
+        if self.drop_last:
+            batches = [batch for batch in batches if len(batch) == self.batch_size]
+        for position in torch.randperm(len(batches), generator=generator).tolist():
+            yield batches[position]

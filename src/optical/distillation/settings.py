@@ -1,0 +1,59 @@
+"""Everything that decides what a distillation yields, apart from teacher and bitext."""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+
+from optical.errors import OpticalError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a distillation run.
+
+    Attributes:
+        student: "graft", "transplant", or the Hub id or folder of a checkpoint.
+        objective: formula of the training loss, e.g. "optical" or "optical + 0.5*mean-pool".
+        steps: optimiser steps.
+        batch_size: sentence pairs a step and process.
+        embedding_learning_rate: peak rate of the input embeddings; most of a new language is learned there.
+        learning_rate: peak rate of all other weights.
+        max_tokens: pairs with more tokens on either side are left out, as cutting them would misalign them.
+        held_back: sentence pairs kept for development (fewer when there is little bitext).
+        evaluations: how often during training the student is evaluated and saved; the best one is the result.
+        dimension: of the projection, for a teacher that is no late-interaction checkpoint.
+        bfloat16: compute the student in bfloat16; None = where the device is a GPU that can.
+        seed: orders the batches, divides the bitext and draws new projections.
+    """
+
+    student: str = "graft"
+    objective: str = "optical"
+    steps: int = 600
+    batch_size: int = 64
+    embedding_learning_rate: float = 3e-4
+    learning_rate: float = 5e-5
+    max_tokens: int = 48
+    held_back: int = 500
+    evaluations: int = 4
+    dimension: int = 128
+    bfloat16: bool | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "max_tokens", "held_back", "evaluations", "dimension"):
+            if getattr(self, name) < 1:
+                raise OpticalError(f"{name} is {getattr(self, name)}. It must be at least 1.")
+        for name in ("embedding_learning_rate", "learning_rate"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise OpticalError(f"{name} is {getattr(self, name)}. It must be a number from 0 up.")
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the settings by name."""
+        return asdict(self)
+
+
+def identity(settings: Settings, teacher: str, bitext: str) -> str:
+    """Name a run by all that decides its result: settings, and the digests of teacher and bitext."""
+    content = json.dumps([settings.as_dict(), teacher, bitext], sort_keys=True)
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,109 @@
+"""Loading encoders: saved artefacts, late-interaction checkpoints, and others that are made into such."""
+
+import json
+import logging
+from pathlib import Path
+
+import torch
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.base.modules import Dense, Normalize, Transformer
+from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+from sentence_transformers.util import load_file_path
+
+from optical.errors import OpticalError
+
+logger = logging.getLogger(__name__)
+
+_PROJECTION_SEED = 0
+
+
+def load_encoder(name_or_folder: str | Path, *, dimension: int = 128) -> MultiVectorEncoder:
+    """Load any encoder as a late-interaction encoder, in evaluation mode.
+
+    A late-interaction checkpoint (a saved artefact, sentence-transformers, PyLate or Stanford ColBERT format) is
+    taken as it is. Any other encoder gets a fixed projection of its token vectors to ``dimension`` with
+    orthonormal rows, drawn from a fixed seed, so that the same name always gives the same vectors; a warning
+    says that it was never trained for late interaction.
+
+    Args:
+        name_or_folder: Hub id or local folder.
+        dimension: size of a token vector when a projection is added.
+
+    Raises:
+        OpticalError: no encoder in that folder, no such Hub id, or the Hub could not be reached.
+    """
+    if is_late_interaction(name_or_folder):
+        return _load(str(name_or_folder)).eval()
+    encoder = project_tokens(load_transformer(name_or_folder), dimension, seed=_PROJECTION_SEED)
+    logger.warning(
+        "%s is no late-interaction checkpoint: its token vectors get a fixed orthogonal projection to %d dimensions. "
+        "It was never trained to be compared token by token.",
+        name_or_folder,
+        dimension,
+    )
+    return encoder.eval()
+
+
+def load_transformer(name_or_folder: str | Path) -> Transformer:
+    """Load the transformer of any encoder checkpoint, without pooling and heads.
+
+    Raises:
+        OpticalError: no such folder, or the hub could not be reached.
+    """
+    transformer = _load(str(name_or_folder))[0]
+    if not isinstance(transformer, Transformer):
+        raise OpticalError(
+            f"{name_or_folder} starts with a {type(transformer).__name__} module. Choose a plain transformer encoder."
+        )
+    return transformer
+
+
+def project_tokens(transformer: Transformer, dimension: int, *, seed: int) -> MultiVectorEncoder:
+    """Make a late-interaction encoder of ``transformer``: seeded projection (orthonormal rows), unit norm."""
+    width = transformer.get_embedding_dimension()
+    if not 1 <= dimension <= width:
+        raise OpticalError(
+            f"A projection to {dimension} dimensions is impossible from width {width}. Ask for 1 to {width}."
+        )
+    gaussian = torch.randn(width, dimension, generator=torch.Generator().manual_seed(seed))
+    orthonormal, _ = torch.linalg.qr(gaussian)
+    projection = Dense(
+        width,
+        dimension,
+        bias=False,
+        activation_function=torch.nn.Identity(),
+        init_weight=orthonormal.T.contiguous(),
+        module_input_name="token_embeddings",
+    )
+    normalize = Normalize(module_input_name="token_embeddings")
+    return MultiVectorEncoder(modules=[transformer, projection, MultiVectorMask(), normalize])
+
+
+def is_late_interaction(name_or_folder: str | Path) -> bool:
+    """Say whether a checkpoint was made for one vector a token."""
+    name = str(name_or_folder)
+    for file, key, wanted in (
+        ("config_sentence_transformers.json", "model_type", {"MultiVectorEncoder", "ColBERT"}),
+        ("config.json", "architectures", {"HF_ColBERT"}),
+    ):
+        path = load_file_path(name, file)
+        if path is not None:
+            value = json.loads(Path(path).read_text(encoding="utf-8")).get(key) or []
+            if wanted & set([value] if isinstance(value, str) else value):
+                return True
+    return False
+
+
+def _load(name: str) -> MultiVectorEncoder:
+    folder = Path(name)
+    if folder.exists() and not (folder / "modules.json").exists() and not (folder / "config.json").exists():
+        raise OpticalError(
+            f"{name} holds no encoder (neither modules.json nor config.json). Give the folder that holds one."
+        )
+    try:
+        return MultiVectorEncoder(name)
+    except (OSError, ValueError) as error:
+        raise OpticalError(
+            f"{name} could not be loaded: it is neither a folder with an encoder nor a Hub id that can be reached "
+            f"from here. Check the name and the network, or give a local folder. ({type(error).__name__})"
+        ) from error

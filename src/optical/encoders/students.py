@@ -1,0 +1,127 @@
+"""The three kinds of student: vocabulary graft, vocabulary transplant, checkpoint."""
+
+import copy
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import MultiVectorEncoder
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from optical.bitext import Bitext, estimate_translation_table
+from optical.encoders.initialisation import initialise_embeddings
+from optical.encoders.sides import query_modules, query_transformer
+from optical.encoders.loading import is_late_interaction, load_encoder, load_transformer, project_tokens
+from optical.encoders.vocabulary import extend_vocabulary, learn_vocabulary
+from optical.errors import OpticalError
+
+
+@dataclass(frozen=True)
+class Student:
+    """An untrained query encoder for a new language.
+
+    Attributes:
+        encoder: makes query vectors of the teacher's dimension; all its parameters can be trained.
+        kind: "graft", "transplant", or the name of the checkpoint.
+        origin: what is to be said of its making: numbers of tokens by where their embedding comes from.
+    """
+
+    encoder: MultiVectorEncoder
+    kind: str
+    origin: dict[str, int] = field(default_factory=dict)
+
+
+def make_student(kind: str, teacher: MultiVectorEncoder, bitext: Bitext, *, seed: int = 0) -> Student:
+    """Make a student of the asked kind.
+
+    Args:
+        kind: "graft" (the teacher's body and whole vocabulary, words of the new language added),
+            "transplant" (the teacher's body, a new vocabulary learned on the foreign sentences), or the Hub id
+            or folder of any encoder.
+        teacher: the frozen English encoder.
+        bitext: sentence pairs; a checkpoint student does not look at them.
+        seed: draws the projection of a checkpoint student.
+
+    Raises:
+        OpticalError: the checkpoint cannot be loaded, or makes vectors of another dimension than the teacher's.
+    """
+    if kind == "graft":
+        return graft(teacher, bitext)
+    if kind == "transplant":
+        return transplant(teacher, bitext)
+    return adopt(kind, teacher, seed=seed)
+
+
+def graft(teacher: MultiVectorEncoder, bitext: Bitext) -> Student:
+    """Add the words of the foreign sentences to a copy of the teacher, initialised by translation.
+
+    Names, numbers and loan words keep the teacher's tokens, and so meet their English selves. No training: the
+    result searches as it is, and is where distillation starts from.
+    """
+    tokenizer, _ = extend_vocabulary(_tokenizer(teacher), bitext.foreign)
+    return _with_vocabulary("graft", teacher, tokenizer, bitext)
+
+
+def transplant(teacher: MultiVectorEncoder, bitext: Bitext) -> Student:
+    """Replace the vocabulary of a copy of the teacher, initialised by translation.
+
+    Small and fast; for scripts that share nothing with the teacher's.
+    """
+    tokenizer = learn_vocabulary(_tokenizer(teacher), bitext.foreign)
+    return _with_vocabulary("transplant", teacher, tokenizer, bitext)
+
+
+def adopt(name_or_folder: str | Path, teacher: MultiVectorEncoder, *, seed: int = 0) -> Student:
+    """Take any encoder as a student; one that is not late-interaction gets a new projection to be trained."""
+    dimension = teacher.get_embedding_dimension()
+    if not is_late_interaction(name_or_folder):
+        encoder = project_tokens(load_transformer(name_or_folder), dimension, seed=seed)
+    else:
+        encoder = load_encoder(name_or_folder)
+        if encoder.get_embedding_dimension() != dimension:
+            raise OpticalError(
+                f"The student {name_or_folder} makes vectors of {encoder.get_embedding_dimension()} dimensions, the "
+                f"teacher of {dimension}. Choose a student of the teacher's dimension, or one without a projection."
+            )
+    return Student(encoder, str(name_or_folder))
+
+
+def _with_vocabulary(
+    kind: str, teacher: MultiVectorEncoder, tokenizer: PreTrainedTokenizerFast, bitext: Bitext
+) -> Student:
+    old = _tokenizer(teacher)
+    foreign = _token_ids(tokenizer, bitext.foreign)
+    table = estimate_translation_table(foreign, _token_ids(old, bitext.english))
+    old_ids = old.get_vocab()
+    tokens = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
+    spellings = [token.removeprefix("##") for token in tokens]
+    modules = copy.deepcopy(query_modules(teacher))
+    transformer: Any = modules[0]
+    body = transformer.auto_model
+    embeddings, report = initialise_embeddings(
+        body.get_input_embeddings().weight.detach(),
+        table,
+        occurrences=Counter(token for sentence in foreign for token in sentence),
+        own=[old_ids.get(token) for token in tokens],
+        pieces=[ids or [old.unk_token_id] for ids in _token_ids(old, spellings)],
+    )
+    body.resize_token_embeddings(len(tokens), mean_resizing=False)
+    body.config.pad_token_id = tokenizer.pad_token_id
+    with torch.no_grad():
+        body.get_input_embeddings().weight.copy_(embeddings)
+    transformer.processor = tokenizer
+    encoder = MultiVectorEncoder(modules=modules, prompts={"query": teacher.prompts.get("query") or ""})
+    encoder.requires_grad_(True)
+    return Student(encoder, kind, {"tokens": len(tokens), **report.as_dict()})
+
+
+def _tokenizer(encoder: MultiVectorEncoder) -> PreTrainedTokenizerBase:
+    return query_transformer(encoder).tokenizer
+
+
+def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+    # Straight to the Rust tokenizer would be subject to padding stored in the checkpoint.
+    encoded = tokenizer(texts, add_special_tokens=False, padding=False, truncation=False, verbose=False)
+    return list(encoded["input_ids"])

@@ -1,0 +1,37 @@
+"""Rankings of an index for a set of queries."""
+
+from collections.abc import Mapping
+
+from rich.progress import track
+from sentence_transformers import MultiVectorEncoder
+
+from optical.collections import Run
+from optical.index import Index
+
+_TOGETHER = 64
+
+
+def rank(
+    index: Index,
+    queries: Mapping[str, str],
+    encoder: MultiVectorEncoder,
+    k: int = 100,
+    *,
+    progress: bool = False,
+) -> Run:
+    """Search ``index`` with every query; return query id -> passage id -> score of the ``k`` best passages.
+
+    Raises:
+        OpticalError: as :meth:`optical.index.Index.search_many`.
+    """
+    ids = list(queries)
+    run: Run = {}
+    for start in track(
+        range(0, len(ids), _TOGETHER), description="Searching", disable=not progress, transient=True
+    ):
+        batch = ids[start : start + _TOGETHER]
+        results = index.search_many([queries[query] for query in batch], encoder, k)
+        run.update(
+            {query: {hit.id: hit.score for hit in hits} for query, hits in zip(batch, results, strict=True)}
+        )
+    return run

@@ -1,0 +1,88 @@
+"""What all objectives share: student vectors on one side, the frozen teacher's on the other."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from sentence_transformers import MultiVectorEncoder
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TokenPairs:
+    """The token vectors of B sentence pairs, unit norm, float32.
+
+    Attributes:
+        x: (B, n, d) teacher vectors of the English sentences, constant.
+        y: (B, m, d) student vectors of the foreign sentences.
+        x_mask: (B, n) bool, True = takes part in scoring.
+        y_mask: (B, m) bool, likewise.
+        x_special: (B, n) bool, True = a special token ([CLS], [SEP]) or a query-expansion token.
+        y_special: (B, m) bool, likewise.
+    """
+
+    x: Tensor
+    y: Tensor
+    x_mask: Tensor
+    y_mask: Tensor
+    x_special: Tensor
+    y_special: Tensor
+
+
+class DistillationLoss(nn.Module, ABC):
+    """Base of the objectives: runs the student once and compares its token vectors with the teacher's.
+
+    The teacher is frozen: its vectors arrive as data (see :class:`optical.distillation.BitextCollator`), made
+    through its own tokenizer and query path.
+
+    Inputs:
+        +--------------------------------------+--------+
+        | Inputs                               | Labels |
+        +======================================+========+
+        | (foreign sentence, English vectors)  | none   |
+        +--------------------------------------+--------+
+
+        The features of the foreign sentence are what the student's tokenizer made of it, those of the English
+        one ``token_embeddings`` (B, n, d) and ``attention_mask`` (B, n); both with ``special_mask``.
+
+    Args:
+        model: the student; features go in with ``task="query"``.
+    """
+
+    def __init__(self, model: MultiVectorEncoder) -> None:
+        super().__init__()
+        self.model = model
+
+    @abstractmethod
+    def compare(self, pairs: TokenPairs) -> Tensor:
+        """Return the loss of the batch, a scalar."""
+
+    def forward(
+        self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None
+    ) -> Tensor | dict[str, Tensor]:
+        """Return the loss of a batch of (foreign, English) features; ``labels`` are not used."""
+        return self.compare(self._token_pairs(list(sentence_features)))
+
+    def _token_pairs(self, sentence_features: list[dict[str, Tensor]]) -> TokenPairs:
+        if len(sentence_features) != 2 or "token_embeddings" not in sentence_features[1]:
+            raise ValueError(
+                f"{type(self).__name__} expects the features of a foreign sentence and the teacher's token vectors of "
+                "its English translation, in this order. Use optical.distillation.BitextCollator as data collator."
+            )
+        foreign, english = sentence_features
+        student = self.model(dict(foreign), task="query")
+        return TokenPairs(
+            x=english["token_embeddings"].detach().float(),
+            # Mixed precision rounds the unit norm away; a cost of 1 - x.y needs it.
+            y=torch.nn.functional.normalize(student["token_embeddings"].float(), dim=-1),
+            x_mask=english["attention_mask"].bool(),
+            y_mask=student["attention_mask"].bool(),
+            x_special=english["special_mask"].bool(),
+            y_special=foreign["special_mask"].bool(),
+        )
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the settings for the model card."""
+        return {}
