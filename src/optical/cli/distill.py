@@ -1,5 +1,6 @@
 """``optical distill``: train a query encoder."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,12 +28,18 @@ def distill(
     max_tokens: Annotated[
         int, typer.Option(help="Leave out pairs with more tokens than this on a side.")
     ] = 48,
+    question_share: Annotated[
+        float, typer.Option(help="Repeat the questions in the bitext until they are this share of it.")
+    ] = 0.25,
     held_back: Annotated[int, typer.Option(help="Sentence pairs kept to choose the best student by.")] = 500,
     evaluations: Annotated[int, typer.Option(help="How often the student is evaluated and saved.")] = 4,
     dimension: Dimension = 128,
     bfloat16: Annotated[
         bool | None,
         typer.Option("--bfloat16/--float32", help="Arithmetic; by default bfloat16 where a GPU has it."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep the teacher's vectors here, for more runs on the same bitext.")
     ] = None,
     seed: Seed = 0,
     strict: Strict = False,
@@ -51,6 +58,7 @@ def distill(
         bitext,
         output,
         strict=strict,
+        cache=cache,
         progress=True,
         student=student,
         objective=objective,
@@ -59,6 +67,7 @@ def distill(
         embedding_learning_rate=embedding_learning_rate,
         learning_rate=learning_rate,
         max_tokens=max_tokens,
+        question_share=question_share,
         held_back=held_back,
         evaluations=evaluations,
         dimension=dimension,
@@ -69,7 +78,8 @@ def distill(
     provenance = read_provenance(output)
     before, after = provenance["development_before"], provenance["development_after"]
     say(
-        f"Held-back pairs: translation MRR {before['translation_mrr']:.3f} before, {after['translation_mrr']:.3f} after; "
+        f"Held-back pairs: translation MRR {before['translation_mrr']:.3f} before, "
+        f"{after['translation_mrr']:.3f} after; "
         f"transport cost {before['transport_cost']:.3f} before, {after['transport_cost']:.3f} after"
     )
     say(f"Saved to {output}.")

@@ -1,6 +1,5 @@
 """``optical graft``: a query encoder without training."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer

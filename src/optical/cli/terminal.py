@@ -52,7 +52,7 @@ def report_student(folder: Path) -> None:
     student: dict[str, Any] = provenance["student"]
     if "tokens" in student:
         say(
-            f"Student: {student['kind']}, {student['tokens']} tokens: {student['translated']} initialised from their "
-            f"translations, {student['replaced']} of the teacher's replaced by theirs, {student['kept']} of the teacher's "
-            f"kept, {student['pieced']} without translation made of the teacher's pieces"
+            f"Student: {student['kind']}, {student['tokens']} tokens: {student['translated']} initialised from "
+            f"their translations, {student['replaced']} of the teacher's replaced by theirs, {student['kept']} of the "
+            f"teacher's kept, {student['pieced']} without translation made of the teacher's pieces"
         )

@@ -13,10 +13,11 @@ from optical.distillation.teacher_vectors import TeacherVectors, special_mask
 from optical.encoders import query_transformer
 
 _BATCHES_SORTED_TOGETHER = 50
+_MOST_REPETITIONS = 20
 
 
 class BitextCollator:
-    """Turns rows of (foreign sentence, number of the pair) into what the objectives expect.
+    """Turns rows of (foreign sentence, English sentence) into what the objectives expect.
 
     Each side goes through its own tokenizer: the foreign sentence through the student's, the English one went
     through the teacher's when its vectors were computed.
@@ -36,7 +37,7 @@ class BitextCollator:
             [row["foreign"] for row in rows], prompt=self._prompt, task="query"
         )
         foreign["special_mask"] = special_mask(foreign, self._special_ids)
-        sentences = [self._vectors[row["pair"]] for row in rows]
+        sentences = [self._vectors[row["english"]] for row in rows]
         english = {
             # The trainer finds the columns of a batch by their input_ids; nothing else reads these.
             "input_ids": torch.zeros(len(rows), 1, dtype=torch.long),
@@ -50,6 +51,24 @@ class BitextCollator:
         return {
             f"{side}_{key}": value for side, features in columns.items() for key, value in features.items()
         }
+
+
+def repeat_questions(pairs: Sequence[int], english: Sequence[str], share: float) -> list[int]:
+    """Repeat the questions among ``pairs`` until they make up about ``share`` of the result.
+
+    Queries are questions, bitext is mostly statements: a student that saw few questions learns what its users will
+    not ask. A question is repeated ``_MOST_REPETITIONS`` times at the most.
+
+    Args:
+        pairs: numbers of sentence pairs.
+        english: all English sentences; one that ends in a question mark is a question.
+        share: 0 (repeat nothing) to below 1.
+    """
+    questions = [pair for pair in pairs if english[pair].rstrip("\"'” ").endswith("?")]
+    if not questions:
+        return list(pairs)
+    wanted = share / (1 - share) * (len(pairs) - len(questions))
+    return [*pairs, *questions * (min(_MOST_REPETITIONS, max(1, round(wanted / len(questions)))) - 1)]
 
 
 class LengthBatchSampler(DefaultBatchSampler):

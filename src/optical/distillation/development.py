@@ -77,8 +77,8 @@ class DevelopmentEvaluator(BaseEvaluator):
     def _watch(self, figures: dict[str, float]) -> None:
         if figures["mean_token"] > self._mean_token_limit:
             logger.warning(
-                "The student is collapsing: |mean token|^2 is %.2f (warning from %.2f; 1 = all tokens are equal). Lower "
-                "the learning rates or eps, or check that the two sides of the bitext belong together.",
+                "The student is collapsing: |mean token|^2 is %.2f (warning from %.2f; 1 = all tokens are equal). "
+                "Lower the learning rates or eps, or check that the two sides of the bitext belong together.",
                 figures["mean_token"],
                 self._mean_token_limit,
             )

@@ -20,6 +20,7 @@ class Settings:
         embedding_learning_rate: peak rate of the input embeddings; most of a new language is learned there.
         learning_rate: peak rate of all other weights.
         max_tokens: pairs with more tokens on either side are left out, as cutting them would misalign them.
+        question_share: share of the training pairs that are to be questions, by repetition of those there are.
         held_back: sentence pairs kept for development (fewer when there is little bitext).
         evaluations: how often during training the student is evaluated and saved; the best one is the result.
         dimension: of the projection, for a teacher that is no late-interaction checkpoint.
@@ -34,6 +35,7 @@ class Settings:
     embedding_learning_rate: float = 3e-4
     learning_rate: float = 5e-5
     max_tokens: int = 48
+    question_share: float = 0.25
     held_back: int = 500
     evaluations: int = 4
     dimension: int = 128
@@ -47,6 +49,11 @@ class Settings:
         for name in ("embedding_learning_rate", "learning_rate"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise OpticalError(f"{name} is {getattr(self, name)}. It must be a number from 0 up.")
+
+        if not 0 <= self.question_share < 1:
+            raise OpticalError(
+                f"question_share is {self.question_share}. It must be a number from 0 to below 1."
+            )
 
     def as_dict(self) -> dict[str, object]:
         """Return the settings by name."""

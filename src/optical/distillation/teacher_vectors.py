@@ -1,7 +1,8 @@
-"""The teacher's token vectors of the English sentences, computed once and mapped from disk."""
+"""The teacher's token vectors of English sentences, computed once and mapped from disk."""
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,76 +10,84 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 
-from optical.encoders import query_transformer
+from optical.distillation.progress import count_progress
+from optical.encoders import fingerprint, query_transformer
 from optical.files import create_folder
 
 _CHUNK = 4096
 
 
 class TeacherVectors:
-    """Token vectors of sentences on disk: float16, one after the other, with the place where each begins.
+    """Token vectors of English sentences through the teacher's query path, on disk as float16.
 
-    ``vectors[k]`` gives sentence k's vectors (n, d) float32 and which of them are special (n,) bool.
+    ``vectors[sentence]`` gives its token vectors (n, d) float32, and which of them belong to special or
+    query-expansion tokens (n,) bool.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.dimension = int(json.loads((folder / "shape.json").read_text(encoding="utf-8"))["dimension"])
+    def __init__(self, folder: Path, sentences: Sequence[str]) -> None:
+        """Open what :meth:`compute` wrote into ``folder`` for the same sentences."""
+        dimension = int(json.loads((folder / "shape.json").read_text(encoding="utf-8"))["dimension"])
+        self._place = {sentence: place for place, sentence in enumerate(dict.fromkeys(sentences))}
         self._starts = np.load(folder / "starts.npy")
         self._special = np.load(folder / "special.npy")
-        self._vectors = np.memmap(folder / "vectors.f16", dtype=np.float16, mode="r").reshape(
-            -1, self.dimension
-        )
+        self._vectors = np.memmap(folder / "vectors.f16", dtype=np.float16, mode="r").reshape(-1, dimension)
 
-    def __len__(self) -> int:
-        return len(self._starts) - 1
-
-    def __getitem__(self, sentence: int) -> tuple[Tensor, Tensor]:
-        start, stop = self._starts[sentence : sentence + 2]
+    def __getitem__(self, sentence: str) -> tuple[Tensor, Tensor]:
+        start, stop = self._span(sentence)
         vectors = torch.from_numpy(self._vectors[start:stop].astype(np.float32))
         return vectors, torch.from_numpy(self._special[start:stop])
 
-    def lengths(self) -> list[int]:
-        """Return the number of tokens of each sentence."""
-        return [int(length) for length in np.diff(self._starts)]
+    def length(self, sentence: str) -> int:
+        """Return the number of token vectors of a sentence."""
+        start, stop = self._span(sentence)
+        return stop - start
+
+    def _span(self, sentence: str) -> tuple[int, int]:
+        place = self._place[sentence]
+        return int(self._starts[place]), int(self._starts[place + 1])
 
     @classmethod
-    def compute(
-        cls,
-        teacher: MultiVectorEncoder,
-        sentences: Sequence[str],
-        folder: Path,
-        *,
-        batch_size: int = 64,
-        progress: Callable[[int], None] = lambda done: None,
+    def cached(
+        cls, teacher: MultiVectorEncoder, sentences: Sequence[str], cache: Path, *, progress: bool = False
     ) -> "TeacherVectors":
-        """Encode ``sentences`` through the teacher's query path into ``folder``, all or nothing.
+        """Open the vectors of ``sentences`` in the folder ``cache``, after computing them if they are not there.
 
-        Args:
-            teacher: any late-interaction encoder.
-            sentences: English text.
-            folder: must not exist.
-            batch_size: sentences encoded at once.
-            progress: called with the number of sentences done so far.
+        They lie in a sub-folder named by teacher and sentences, so that runs with the same teacher and bitext
+        can share a cache.
         """
+        distinct = list(dict.fromkeys(sentences))
+        content = json.dumps([fingerprint(teacher), distinct]).encode()
+        folder = cache / f"teacher-vectors-{hashlib.blake2b(content, digest_size=8).hexdigest()}"
+        if not folder.exists():
+            cls.compute(teacher, distinct, folder, progress=progress)
+        return cls(folder, distinct)
+
+    @staticmethod
+    def compute(
+        teacher: MultiVectorEncoder, sentences: Sequence[str], folder: Path, *, progress: bool = False
+    ) -> None:
+        """Encode distinct ``sentences`` through the teacher's query path into ``folder``, all or nothing."""
         special_ids = torch.tensor(query_transformer(teacher).tokenizer.all_special_ids)
         lengths: list[int] = []
         special: list[np.ndarray] = []
         with create_folder(folder) as temporary:
-            with (temporary / "vectors.f16").open("wb") as file:
+            with (
+                (temporary / "vectors.f16").open("wb") as file,
+                count_progress("Teacher vectors", len(sentences), shown=progress) as advance,
+            ):
                 for start in range(0, len(sentences), _CHUNK):
                     chunk = list(sentences[start : start + _CHUNK])
-                    for features in teacher.encode_query(chunk, batch_size=batch_size, output_value=None):
+                    for features in teacher.encode_query(chunk, batch_size=64, output_value=None):
                         scored = features["attention_mask"].bool().cpu()
                         vectors = features["token_embeddings"].cpu()[scored]
                         file.write(vectors.to(torch.float16).numpy().tobytes())
                         lengths.append(len(vectors))
                         special.append(special_mask(features, special_ids)[scored].numpy())
-                    progress(start + len(chunk))
+                    advance(start + len(chunk))
             np.save(temporary / "starts.npy", np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))))
             np.save(temporary / "special.npy", np.concatenate(special))
             shape = {"dimension": teacher.get_embedding_dimension()}
             (temporary / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
-        return cls(folder)
 
 
 def special_mask(features: dict[str, Tensor], special_ids: Tensor) -> Tensor:

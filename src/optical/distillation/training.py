@@ -16,9 +16,9 @@ from sentence_transformers.multi_vector_encoder.training_args import MultiVector
 from transformers import PrinterCallback
 
 from optical.bitext import Bitext, read_bitext
-from optical.distillation.batches import BitextCollator, LengthBatchSampler
+from optical.distillation.batches import BitextCollator, LengthBatchSampler, repeat_questions
 from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluator
-from optical.distillation.progress import TrainingProgress, count_progress
+from optical.distillation.progress import TrainingProgress
 from optical.distillation.settings import Settings, identity
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.encoders import (
@@ -44,6 +44,7 @@ def distill(
     output: str | Path,
     *,
     strict: bool = False,
+    cache: str | Path | None = None,
     progress: bool = False,
     **settings: Any,
 ) -> MultiVectorEncoder:
@@ -57,6 +58,8 @@ def distill(
         bitext: sources of sentence pairs (see :func:`optical.bitext.read_bitext`).
         output: folder for the artefact; must not exist.
         strict: stop at the first malformed line of the bitext instead of counting it.
+        cache: folder where the teacher's vectors are kept and looked for; runs that differ in student, objective or
+            seed can share them. By default they are thrown away at the end.
         progress: show a progress bar with pairs a second and the time left.
         **settings: see :class:`optical.distillation.Settings`.
 
@@ -69,9 +72,9 @@ def distill(
     """
     target = Path(output)
     require_absent(target)
-    run = _Run(
-        str(teacher), read_bitext(_sources(bitext), strict=strict), target, Settings(**settings), progress
-    )
+    pairs = read_bitext(_sources(bitext), strict=strict)
+    folder = None if cache is None else Path(cache)
+    run = _Run(str(teacher), pairs, target, Settings(**settings), cache=folder, progress=progress)
     return run.finish()
 
 
@@ -109,7 +112,14 @@ class _Run:
     """One distillation: what its steps share."""
 
     def __init__(
-        self, teacher: str, bitext: Bitext, target: Path, settings: Settings, progress: bool
+        self,
+        teacher: str,
+        bitext: Bitext,
+        target: Path,
+        settings: Settings,
+        *,
+        cache: Path | None,
+        progress: bool,
     ) -> None:
         self._teacher_name = teacher
         self._bitext = bitext
@@ -117,11 +127,13 @@ class _Run:
         self._settings = settings
         self._progress = progress
         self._work = target.with_name(target.name + ".partial")
+        self._cache = cache or self._work
         self._state = PartialState()
         self._training, self._development = bitext.split(settings.held_back, settings.seed)
         if len(self._development) < 2:
             raise OpticalError(
-                f"The bitext has {len(bitext)} usable sentence pairs, too few to hold any back for development. Give more."
+                f"The bitext has {len(bitext)} usable sentence pairs, too few to hold any back "
+                "for development. Give more."
             )
 
     def finish(self) -> MultiVectorEncoder:
@@ -130,10 +142,15 @@ class _Run:
         teacher = load_encoder(self._teacher_name, dimension=self._settings.dimension)
         with self._state.main_process_first():
             self._claim_work_folder(fingerprint(teacher))
-            self._prepare(teacher)
+            self._make_student(teacher)
+            vectors = TeacherVectors.cached(
+                teacher, self._bitext.english, self._cache, progress=self._progress
+            )
         encoder = MultiVectorEncoder(str(self._work / "start"))
-        vectors = TeacherVectors(self._work / "teacher")
-        evaluator = self._evaluator(vectors)
+        development = self._development
+        evaluator = DevelopmentEvaluator(
+            development.foreign, [vectors[english][0] for english in development.english]
+        )
         before = evaluator(encoder)
         trainer = self._trainer(encoder, vectors, evaluator)
         trainer.train(resume_from_checkpoint=_last_checkpoint(self._work / "checkpoints"))
@@ -171,44 +188,37 @@ class _Run:
         with replace_file(marker) as temporary:
             temporary.write_text(name, encoding="utf-8")
 
-    def _prepare(self, teacher: MultiVectorEncoder) -> None:
-        """Make what does not exist yet: the untrained artefact and the teacher's vectors."""
+    def _make_student(self, teacher: MultiVectorEncoder) -> None:
+        """Save the untrained artefact that training starts from, unless it is there."""
         start = self._work / "start"
         if not start.exists():
-            student = make_student(self._settings.student, teacher, self._bitext, seed=self._settings.seed)
+            student = make_student(self._settings.student, teacher, self._training, seed=self._settings.seed)
             _switch_off_dropout(student.encoder)
             with create_folder(start) as folder:
                 assemble(student.encoder, teacher).save_pretrained(str(folder), create_model_card=False)
                 origin = {"kind": student.kind, **student.origin}
                 (folder / _ORIGIN_FILE).write_text(json.dumps(origin), encoding="utf-8")
-        if not (self._work / "teacher").exists():
-            sentences = self._training.english + self._development.english
-            with count_progress("Teacher vectors", len(sentences), shown=self._progress) as advance:
-                TeacherVectors.compute(teacher, sentences, self._work / "teacher", progress=advance)
-
-    def _evaluator(self, vectors: TeacherVectors) -> DevelopmentEvaluator:
-        held_back = range(len(self._training), len(self._training) + len(self._development))
-        return DevelopmentEvaluator(
-            self._development.foreign, [vectors[sentence][0] for sentence in held_back]
-        )
 
     def _dataset(self, encoder: MultiVectorEncoder, vectors: TeacherVectors) -> Dataset:
         """Return the training pairs that are short enough on both sides."""
         tokenizer = query_transformer(encoder).tokenizer
-        foreign = tokenizer(self._training.foreign, padding=False, truncation=False, verbose=False)[
-            "input_ids"
+        pairs = self._training
+        foreign = tokenizer(pairs.foreign, padding=False, truncation=False, verbose=False)["input_ids"]
+        lengths = [
+            max(len(ids), vectors.length(english))
+            for ids, english in zip(foreign, pairs.english, strict=True)
         ]
-        lengths = [max(len(ids), n) for ids, n in zip(foreign, vectors.lengths(), strict=False)]
         short = [pair for pair, length in enumerate(lengths) if length <= self._settings.max_tokens]
         if len(short) < self._settings.batch_size:
             raise OpticalError(
-                f"Only {len(short)} training pairs have at most {self._settings.max_tokens} tokens a side, fewer than one "
-                f"batch of {self._settings.batch_size}. Lower batch_size, raise max_tokens, or give more bitext."
+                f"Only {len(short)} training pairs have at most {self._settings.max_tokens} tokens a side, fewer than "
+                f"one batch of {self._settings.batch_size}. Lower batch_size, raise max_tokens, or give more bitext."
             )
+        chosen = repeat_questions(short, pairs.english, self._settings.question_share)
         columns = {
-            "foreign": [self._training.foreign[pair] for pair in short],
-            "pair": short,
-            "length": [lengths[pair] for pair in short],
+            "foreign": [pairs.foreign[pair] for pair in chosen],
+            "english": [pairs.english[pair] for pair in chosen],
+            "length": [lengths[pair] for pair in chosen],
         }
         return Dataset.from_dict(columns)
 

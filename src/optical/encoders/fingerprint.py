@@ -1,6 +1,7 @@
 """What tells one teacher's vector space from another's."""
 
 import hashlib
+from typing import Any
 
 import torch
 from sentence_transformers import MultiVectorEncoder
@@ -21,6 +22,7 @@ def fingerprint(encoder: MultiVectorEncoder) -> str:
         for name, tensor in sorted(module.state_dict().items()):
             digest.update(f"{position}.{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(dtype=torch.uint8).numpy())
-    vocabulary = getattr(modules[0], "tokenizer").get_vocab()
+    tokenizer: Any = modules[0].tokenizer
+    vocabulary = tokenizer.get_vocab()
     digest.update(repr(sorted(vocabulary.items(), key=lambda item: item[1])).encode())
     return digest.hexdigest()

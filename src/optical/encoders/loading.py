@@ -4,6 +4,7 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
 import torch
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
@@ -65,14 +66,16 @@ def project_tokens(transformer: Transformer, dimension: int, *, seed: int) -> Mu
         raise OpticalError(
             f"A projection to {dimension} dimensions is impossible from width {width}. Ask for 1 to {width}."
         )
-    gaussian = torch.randn(width, dimension, generator=torch.Generator().manual_seed(seed))
-    orthonormal, _ = torch.linalg.qr(gaussian)
+    # In double precision and with the signs fixed, so that every machine rounds to the same single-precision
+    # weights: they are part of the teacher's fingerprint.
+    orthonormal, triangle = np.linalg.qr(np.random.default_rng(seed).standard_normal((width, dimension)))
+    orthonormal *= np.sign(np.diag(triangle))
     projection = Dense(
         width,
         dimension,
         bias=False,
         activation_function=torch.nn.Identity(),
-        init_weight=orthonormal.T.contiguous(),
+        init_weight=torch.from_numpy(orthonormal.T.astype(np.float32)),
         module_input_name="token_embeddings",
     )
     normalize = Normalize(module_input_name="token_embeddings")

@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from optical.bitext import Bitext, estimate_translation_table
 from optical.encoders.initialisation import initialise_embeddings
-from optical.encoders.sides import query_modules, query_transformer
 from optical.encoders.loading import is_late_interaction, load_encoder, load_transformer, project_tokens
+from optical.encoders.sides import query_modules, query_transformer
 from optical.encoders.vocabulary import extend_vocabulary, learn_vocabulary
 from optical.errors import OpticalError
 
