@@ -10,6 +10,9 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+# Models this small lose many times their duration to threads waiting for one another.
+torch.set_num_threads(1)
+
 ENGLISH_WORDS = """
 the a an of to in is are was on and who what when where how many which water river house child children
 woman man school teacher doctor hospital market food maize rice fish cow goat road car bus city village

@@ -23,14 +23,14 @@ def distill(
     batch_size: Annotated[int, typer.Option(help="Sentence pairs a step.")] = 64,
     embedding_learning_rate: Annotated[
         float, typer.Option(help="Peak learning rate of the input embeddings.")
-    ] = 3e-4,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate of all other weights.")] = 5e-5,
+    ] = 3e-3,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate of all other weights.")] = 2e-4,
     max_tokens: Annotated[
         int, typer.Option(help="Leave out pairs with more tokens than this on a side.")
     ] = 48,
     question_share: Annotated[
         float, typer.Option(help="Repeat the questions in the bitext until they are this share of it.")
-    ] = 0.25,
+    ] = 0.5,
     held_back: Annotated[int, typer.Option(help="Sentence pairs kept to choose the best student by.")] = 500,
     evaluations: Annotated[int, typer.Option(help="How often the student is evaluated and saved.")] = 4,
     dimension: Dimension = 128,

@@ -1,10 +1,12 @@
 """Entry point: commands, and what a user sees when something goes wrong."""
 
 import errno
+import functools
 import os
-import sys
+import re
+from collections.abc import Callable
+from typing import NoReturn
 
-import click
 import typer
 from rich.console import Console
 
@@ -12,14 +14,19 @@ from optical import __version__
 from optical.cli import demo, distill, evaluate, graft, index, search
 from optical.errors import OpticalError
 
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# safetensors and tokenizers pass on the system's words, torch.save has its own.
+_DISK_FULL_BELOW = re.compile(
+    rf"\(os error ({'|'.join(map(str, _DISK_FULL))})\)|PytorchStreamWriter failed writing|unexpected pos \d+ vs \d+"
+)
+_UNUSABLE_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+
 app = typer.Typer(
     help="Cross-lingual search for low-resource languages.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (graft.graft, distill.distill, index.index, search.search, evaluate.evaluate, demo.demo):
-    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -36,27 +43,45 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except OpticalError as error:
-        _say(str(error))
-        sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        _say("Stopped. What was finished is kept; run the same command again to go on.")
-        sys.exit(130)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    app()
+
+
+def _explained(command: Callable[..., None]) -> Callable[..., None]:
+    """Make ``command`` end in a sentence and an exit code where it would end in a traceback."""
+
+    @functools.wraps(command)
+    def explained(*args: object, **kwargs: object) -> None:
+        try:
+            command(*args, **kwargs)
+        except OpticalError as error:
+            _fail(str(error))
+        except KeyboardInterrupt:
+            _fail(
+                "Stopped; nothing half-written is left. Give the same command again: `optical distill` goes on from "
+                "its last checkpoint.",
+                code=130,
+            )
+        except Exception as error:
+            number = getattr(error, "errno", None)
+            if number in _DISK_FULL or _DISK_FULL_BELOW.search(str(error)):
+                _fail(
+                    f"The disk is full ({error}). Free some space, or choose an output on another disk, and run it "
+                    "again."
+                )
+            elif isinstance(error, OSError) and number in _UNUSABLE_PATH:
+                _fail(f"{error.filename} cannot be used ({error.strerror}). Choose another place.")
             raise
-        _say(
-            f"The disk is full ({error}). Free some space, or choose an output on another disk, and run it again."
-        )
-        sys.exit(2)
+
+    return explained
 
 
-def _say(message: str) -> None:
+for _command in (graft.graft, distill.distill, index.index, search.search, evaluate.evaluate, demo.demo):
+    app.command()(_explained(_command))
+
+
+def _fail(message: str, code: int = 2) -> NoReturn:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print("Error:", style="red", end=" ")
     console.print(message, markup=False)
+    raise typer.Exit(code)

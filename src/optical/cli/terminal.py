@@ -1,6 +1,8 @@
 """What the commands print, and what they keep the libraries below from printing."""
 
 import logging
+import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ from rich.table import Table
 
 from optical.encoders import read_provenance
 
-_console = Console(highlight=False, soft_wrap=True)
+# Of several processes (torchrun, accelerate launch) only the first speaks.
+_SILENT = os.environ.get("RANK", "0") != "0"
+_console = Console(highlight=False, soft_wrap=True, quiet=_SILENT)
 
 
 def quiet() -> None:
@@ -18,11 +22,14 @@ def quiet() -> None:
     from datasets.utils.logging import disable_progress_bar
     from transformers.utils import logging as transformers_logging
 
+    warnings.simplefilter("ignore")
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-    handler = RichHandler(console=Console(stderr=True), show_time=False, show_path=False, markup=False)
+    handler = RichHandler(
+        console=Console(stderr=True, quiet=_SILENT), show_time=False, show_path=False, markup=False
+    )
     package = logging.getLogger("optical")
     package.handlers = [handler]
     package.propagate = False

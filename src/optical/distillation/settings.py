@@ -32,10 +32,10 @@ class Settings:
     objective: str = "optical"
     steps: int = 600
     batch_size: int = 64
-    embedding_learning_rate: float = 3e-4
-    learning_rate: float = 5e-5
+    embedding_learning_rate: float = 3e-3
+    learning_rate: float = 2e-4
     max_tokens: int = 48
-    question_share: float = 0.25
+    question_share: float = 0.5
     held_back: int = 500
     evaluations: int = 4
     dimension: int = 128

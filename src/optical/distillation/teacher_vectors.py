@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 
@@ -37,6 +38,9 @@ class TeacherVectors:
         vectors = torch.from_numpy(self._vectors[start:stop].astype(np.float32))
         return vectors, torch.from_numpy(self._special[start:stop])
 
+    def __contains__(self, sentence: str) -> bool:
+        return sentence in self._place
+
     def length(self, sentence: str) -> int:
         """Return the number of token vectors of a sentence."""
         start, stop = self._span(sentence)
@@ -58,8 +62,10 @@ class TeacherVectors:
         distinct = list(dict.fromkeys(sentences))
         content = json.dumps([fingerprint(teacher), distinct]).encode()
         folder = cache / f"teacher-vectors-{hashlib.blake2b(content, digest_size=8).hexdigest()}"
-        if not folder.exists():
-            cls.compute(teacher, distinct, folder, progress=progress)
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.exists():
+                cls.compute(teacher, distinct, folder, progress=progress)
         return cls(folder, distinct)
 
     @staticmethod

@@ -128,7 +128,8 @@ class _Run:
         self._progress = progress
         self._work = target.with_name(target.name + ".partial")
         self._cache = cache or self._work
-        self._state = PartialState()
+        self._on_cpu = not torch.accelerator.is_available()
+        self._state = PartialState(cpu=self._on_cpu)
         self._training, self._development = bitext.split(settings.held_back, settings.seed)
         if len(self._development) < 2:
             raise OpticalError(
@@ -143,13 +144,17 @@ class _Run:
         with self._state.main_process_first():
             self._claim_work_folder(fingerprint(teacher))
             self._make_student(teacher)
-            vectors = TeacherVectors.cached(
-                teacher, self._bitext.english, self._cache, progress=self._progress
-            )
+            sentences = self._bitext.english
+            lengths = _token_counts(teacher, sentences)
+            short = [
+                each for each, n in zip(sentences, lengths, strict=True) if n <= self._settings.max_tokens
+            ]
+            vectors = TeacherVectors.cached(teacher, short, self._cache, progress=self._progress)
         encoder = MultiVectorEncoder(str(self._work / "start"))
-        development = self._development
+        pairs = zip(self._development.foreign, self._development.english, strict=True)
+        held_back = [(foreign, vectors[english][0]) for foreign, english in pairs if english in vectors]
         evaluator = DevelopmentEvaluator(
-            development.foreign, [vectors[english][0] for english in development.english]
+            [foreign for foreign, _ in held_back], [target for _, target in held_back]
         )
         before = evaluator(encoder)
         trainer = self._trainer(encoder, vectors, evaluator)
@@ -172,8 +177,9 @@ class _Run:
             }
             with create_folder(self._target) as folder:
                 save_artefact(encoder, folder, provenance)
-            shutil.rmtree(self._work)
         self._state.wait_for_everyone()
+        if self._state.is_main_process:
+            shutil.rmtree(self._work)
         return encoder
 
     def _claim_work_folder(self, teacher: str) -> None:
@@ -201,24 +207,23 @@ class _Run:
 
     def _dataset(self, encoder: MultiVectorEncoder, vectors: TeacherVectors) -> Dataset:
         """Return the training pairs that are short enough on both sides."""
-        tokenizer = query_transformer(encoder).tokenizer
-        pairs = self._training
-        foreign = tokenizer(pairs.foreign, padding=False, truncation=False, verbose=False)["input_ids"]
-        lengths = [
-            max(len(ids), vectors.length(english))
-            for ids, english in zip(foreign, pairs.english, strict=True)
+        pairs, most = self._training, self._settings.max_tokens
+        lengths = _token_counts(encoder, pairs.foreign)
+        short = [
+            pair
+            for pair, (length, english) in enumerate(zip(lengths, pairs.english, strict=True))
+            if length <= most and english in vectors
         ]
-        short = [pair for pair, length in enumerate(lengths) if length <= self._settings.max_tokens]
         if len(short) < self._settings.batch_size:
             raise OpticalError(
-                f"Only {len(short)} training pairs have at most {self._settings.max_tokens} tokens a side, fewer than "
+                f"Only {len(short)} training pairs have at most {most} tokens a side, fewer than "
                 f"one batch of {self._settings.batch_size}. Lower batch_size, raise max_tokens, or give more bitext."
             )
         chosen = repeat_questions(short, pairs.english, self._settings.question_share)
         columns = {
             "foreign": [pairs.foreign[pair] for pair in chosen],
             "english": [pairs.english[pair] for pair in chosen],
-            "length": [lengths[pair] for pair in chosen],
+            "length": [max(lengths[pair], vectors.length(pairs.english[pair])) for pair in chosen],
         }
         return Dataset.from_dict(columns)
 
@@ -243,6 +248,7 @@ class _Run:
             learning_rate_mapping={re.escape(embeddings_name) + "$": settings.embedding_learning_rate},
             warmup_steps=0.1,
             weight_decay=0.0,
+            use_cpu=self._on_cpu,
             bf16=bfloat16 if settings.bfloat16 is None else settings.bfloat16,
             seed=settings.seed,
             batch_sampler=LengthBatchSampler,
@@ -277,6 +283,13 @@ def _sources(bitext: str | Path | Sequence[str | Path]) -> list[str | Path]:
     return [bitext] if isinstance(bitext, str | Path) else list(bitext)
 
 
+def _token_counts(encoder: MultiVectorEncoder, sentences: list[str]) -> list[int]:
+    """Return the number of tokens of each sentence on the query side, special tokens included."""
+    tokenizer = query_transformer(encoder).tokenizer
+    encoded = tokenizer(sentences, padding=False, truncation=False, verbose=False)["input_ids"]
+    return [len(ids) for ids in encoded]
+
+
 def _provenance(name: str, teacher: MultiVectorEncoder, bitext: Bitext) -> dict[str, Any]:
     return {
         "versions": versions(),
@@ -294,6 +307,14 @@ def _switch_off_dropout(encoder: MultiVectorEncoder) -> None:
 
 
 def _last_checkpoint(folder: Path) -> str | None:
-    # trainer_state.json is written last: without it, the process was killed while it saved.
-    complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    # trainer_state.json is written last: without it, or with half of it, the process died while it saved.
+    complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     return str(max(complete, key=lambda path: int(path.name.rpartition("-")[2]))) if complete else None
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True

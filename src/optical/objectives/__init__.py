@@ -35,14 +35,14 @@ def make_objective(formula: str, model: MultiVectorEncoder) -> DistillationLoss:
     """
     terms: dict[str, tuple[float, DistillationLoss]] = {}
     for term in formula.split("+"):
-        weight, _, name = term.rpartition("*")
+        weight, star, name = term.rpartition("*")
         name = name.strip()
         if name not in OBJECTIVES or name in terms:
             raise OpticalError(
                 f"The objective {formula!r} has {name!r} in it. Add up different ones of: {', '.join(OBJECTIVES)}."
             )
-        terms[name] = (_positive(weight or "1", formula), OBJECTIVES[name](model))
-    if len(terms) == 1:
+        terms[name] = (_positive(weight if star else "1", formula), OBJECTIVES[name](model))
+    if [weight for weight, _ in terms.values()] == [1]:
         ((_, only),) = terms.values()
         return only
     return WeightedSumLoss(model, terms)

@@ -1,0 +1,5 @@
+"""``python -m optical``: the command line."""
+
+from optical.cli import main
+
+main()
