@@ -1,6 +1,9 @@
 """A teacher small enough to be made in every test run: random weights, real tokenizer, real modules."""
 
+import os
 from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on the Hub; read when huggingface_hub is imported
 
 import pytest
 import torch

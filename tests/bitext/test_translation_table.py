@@ -149,14 +149,16 @@ def test_empty_sentences_change_nothing() -> None:
     assert entries(longer) == pytest.approx(entries(estimate_translation_table(foreign, english)), abs=1e-12)
 
 
-def test_sentences_past_the_most_token_pairs_are_left_out() -> None:
-    foreign, english = [[1, 2], [3], [4]], [[1], [2, 3], [5]]
-    # With the empty word on either side they count 3 * 2, 2 * 3 and 2 * 2 token pairs.
-    for bound, sentences in ((5, 0), (6, 1), (11, 1), (12, 2), (15, 2), (16, 3)):
-        bounded = estimate_translation_table(foreign, english, most_token_pairs=bound)
-        assert entries(bounded) == entries(
-            estimate_translation_table(foreign[:sentences], english[:sentences])
-        )
+def test_a_bound_on_token_pairs_leaves_out_sentences_from_anywhere() -> None:
+    # Every sentence pair has words of its own and, with the empty word on either side, 2 * 2 token pairs.
+    foreign, english = [[word] for word in range(100)], [[word + 500] for word in range(100)]
+    everything = estimate_translation_table(foreign, english, most_token_pairs=400)
+    assert everything.foreign.tolist() == list(range(100))
+    half = estimate_translation_table(foreign, english, most_token_pairs=200)
+    assert len(half.foreign) == 50
+    assert half.foreign.min() < 25
+    assert half.foreign.max() >= 75
+    assert len(estimate_translation_table(foreign, english, most_token_pairs=3).foreign) == 0
 
 
 def test_order_of_sentences_and_of_words_does_not_matter() -> None:

@@ -79,7 +79,7 @@ def test_the_student_runs_its_query_side_with_unit_vectors(tiny_teacher: MultiVe
     """The loss on a batch equals the loss on what encode_query returns."""
     tiny_teacher.eval()
     foreign, english = features(tiny_teacher, SENTENCES[:1], [6])
-    encoded = tiny_teacher.encode_query(SENTENCES[:1], convert_to_tensor=True)[0]
+    encoded = torch.as_tensor(tiny_teacher.encode_query(SENTENCES[0]))
     pooled = english["token_embeddings"][0, :6].mean(0)
     expected = (encoded.mean(0) - pooled).square().sum()
     torch.testing.assert_close(value(MeanPoolLoss(tiny_teacher), [foreign, english]), expected)

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import hashlib
+import logging
 import random
 import unicodedata
 import zlib
@@ -13,6 +14,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from optical.errors import OpticalError
+
+logger = logging.getLogger(__name__)
 
 _MOST_NOTES = 20
 
@@ -112,7 +115,7 @@ def read_bitext(sources: Sequence[str | Path], *, strict: bool = False, max_char
     A source is either a file of lines ``english<TAB>foreign``, or two line-aligned files (the layout of
     Moses) written as one string with a comma, English first: ``"train.en,train.sw"``. Names that end in
     ``.gz`` are decompressed. Text becomes Unicode NFC with single spaces. Left out and counted are malformed
-    lines (wrong number of columns, not UTF-8), pairs with an empty side, with a side of more than
+    lines (wrong number of columns, not UTF-8; a warning names file and line of the first 20), pairs with an empty side, with a side of more than
     ``max_characters`` characters or with equal sides (case aside), and exact repetitions.
 
     Raises:
@@ -150,6 +153,10 @@ def read_bitext(sources: Sequence[str | Path], *, strict: bool = False, max_char
         raise OpticalError(
             f"No usable pair is left of {' and '.join(map(str, sources))} (dropped: {counts}{first_note}). "
             "Give lines english<TAB>foreign, or two aligned files as train.en,train.sw."
+        )
+    if malformed:
+        logger.warning(
+            "%d malformed line(s) of the bitext skipped:\n%s", dropped["malformed line"], "\n".join(malformed)
         )
     return Bitext(
         [english for english, _ in pairs], [foreign for _, foreign in pairs], dict(dropped), malformed

@@ -57,17 +57,20 @@ def estimate_translation_table(
         foreign: token ids of each foreign sentence, 0 or more.
         english: token ids of the matching English sentences.
         iterations: rounds of expectation maximisation.
-        most_token_pairs: sentences past this many token pairs are left out, to bound memory (about 60 bytes
-            a token pair at the peak).
+        most_token_pairs: bound on memory (about 60 bytes a token pair at the peak). Of more bitext than that,
+            sentence pairs drawn at random are used, the same ones every time.
 
     Raises:
         ValueError: the sides differ in length.
     """
     if len(foreign) != len(english):
         raise ValueError(f"{len(foreign)} foreign sentences, but {len(english)} English ones")
-    token_pairs = np.cumsum([(len(f) + 1) * (len(e) + 1) for f, e in zip(foreign, english, strict=True)])
-    kept = int(np.searchsorted(token_pairs, most_token_pairs, side="right"))
-    cooccurrence = _Cooccurrence.of(foreign[:kept], english[:kept])
+    sizes = np.array(
+        [(len(f) + 1) * (len(e) + 1) for f, e in zip(foreign, english, strict=True)], dtype=np.int64
+    )
+    order = np.random.default_rng(0).permutation(len(sizes))
+    kept = np.sort(order[np.cumsum(sizes[order]) <= most_token_pairs])
+    cooccurrence = _Cooccurrence.of([foreign[pair] for pair in kept], [english[pair] for pair in kept])
     there = cooccurrence.model_1(generated="english", iterations=iterations)
     back = cooccurrence.model_1(generated="foreign", iterations=iterations)
     real = (cooccurrence.foreign != _NULL) & (cooccurrence.english != _NULL)

@@ -18,7 +18,10 @@ def count_progress(title: str, total: int, *, shown: bool) -> Iterator[Callable[
 
 
 class TrainingProgress(TrainerCallback):
-    """A bar with sentence pairs a second and the time left, and a line for every evaluation."""
+    """A bar with sentence pairs a second and the time left, and a line for every evaluation.
+
+    To be used as a context manager around the training, so that no end of it leaves a terminal without a cursor.
+    """
 
     def __init__(self, *, shown: bool) -> None:
         self._bar = _bar("pairs/s", shown)
@@ -60,12 +63,15 @@ class TrainingProgress(TrainerCallback):
                 and not name.endswith(("runtime", "per_second"))
                 and name != "epoch"
             ]
-            self._bar.console.print(f"step {state.global_step}: {', '.join(figures)}", highlight=False)
+            self._bar.console.print(
+                f"step {state.global_step}: {', '.join(figures)}", highlight=False, soft_wrap=True
+            )
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Remove the bar."""
+    def __enter__(self) -> None:
+        """Do nothing: the bar starts when the number of steps is known."""
+
+    def __exit__(self, *error: object) -> None:
+        """Stop the bar."""
         self._bar.stop()
 
 

@@ -139,8 +139,20 @@ class _Run:
 
     def finish(self) -> MultiVectorEncoder:
         """Go from wherever the work stands to the saved artefact."""
+        new = not self._work.exists()
+        try:
+            return self._finish()
+        except OpticalError:
+            # The mended command is another run, which would find the folder claimed by this one.
+            if new and self._state.is_main_process:
+                shutil.rmtree(self._work, ignore_errors=True)
+            raise
+
+    def _finish(self) -> MultiVectorEncoder:
         started = time.monotonic()
         teacher = load_encoder(self._teacher_name, dimension=self._settings.dimension)
+        # A slip in the formula must not wait for the teacher's vectors.
+        make_objective(self._settings.objective, teacher)
         with self._state.main_process_first():
             self._claim_work_folder(fingerprint(teacher))
             self._make_student(teacher)
@@ -149,6 +161,11 @@ class _Run:
             short = [
                 each for each, n in zip(sentences, lengths, strict=True) if n <= self._settings.max_tokens
             ]
+            if len(set(short).intersection(self._development.english)) < 2:
+                raise OpticalError(
+                    f"Nearly all English sentences have more than {self._settings.max_tokens} tokens, and none is left "
+                    "to hold back. Raise max_tokens."
+                )
             vectors = TeacherVectors.cached(teacher, short, self._cache, progress=self._progress)
         encoder = MultiVectorEncoder(str(self._work / "start"))
         pairs = zip(self._development.foreign, self._development.english, strict=True)
@@ -158,7 +175,10 @@ class _Run:
         )
         before = evaluator(encoder)
         trainer = self._trainer(encoder, vectors, evaluator)
-        trainer.train(resume_from_checkpoint=_last_checkpoint(self._work / "checkpoints"))
+        progress = TrainingProgress(shown=self._progress)
+        trainer.add_callback(progress)
+        with progress:
+            trainer.train(resume_from_checkpoint=_last_checkpoint(self._work / "checkpoints"))
         after = evaluator(encoder)
         if self._state.is_main_process:
             made = json.loads((self._work / "start" / _ORIGIN_FILE).read_text(encoding="utf-8"))
@@ -214,10 +234,11 @@ class _Run:
             for pair, (length, english) in enumerate(zip(lengths, pairs.english, strict=True))
             if length <= most and english in vectors
         ]
-        if len(short) < self._settings.batch_size:
+        step = self._settings.batch_size * self._state.num_processes
+        if len(short) < step:
             raise OpticalError(
-                f"Only {len(short)} training pairs have at most {most} tokens a side, fewer than "
-                f"one batch of {self._settings.batch_size}. Lower batch_size, raise max_tokens, or give more bitext."
+                f"Only {len(short)} training pairs have at most {most} tokens a side, fewer than the {step} of one "
+                "step. Lower batch_size, raise max_tokens, or give more bitext."
             )
         chosen = repeat_questions(short, pairs.english, self._settings.question_share)
         columns = {
@@ -275,7 +296,6 @@ class _Run:
             data_collator=BitextCollator(encoder, vectors),
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(TrainingProgress(shown=self._progress))
         return trainer
 
 

@@ -3,7 +3,13 @@
 from optical.encoders.artefact import assemble, read_provenance, save_artefact, versions
 from optical.encoders.fingerprint import fingerprint
 from optical.encoders.loading import load_encoder
-from optical.encoders.sides import document_modules, query_modules, query_transformer
+from optical.encoders.sides import (
+    document_modules,
+    query_lengths,
+    query_limit,
+    query_modules,
+    query_transformer,
+)
 from optical.encoders.students import Student, make_student
 
 __all__ = [
@@ -13,6 +19,8 @@ __all__ = [
     "fingerprint",
     "load_encoder",
     "make_student",
+    "query_lengths",
+    "query_limit",
     "query_modules",
     "query_transformer",
     "read_provenance",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
@@ -31,7 +32,7 @@ def load_encoder(name_or_folder: str | Path, *, dimension: int = 128) -> MultiVe
         dimension: size of a token vector when a projection is added.
 
     Raises:
-        OpticalError: no encoder in that folder, no such Hub id, or the Hub could not be reached.
+        OpticalError: no encoder in that folder or a damaged one, no such Hub id, or the Hub could not be reached.
     """
     if is_late_interaction(name_or_folder):
         return _load(str(name_or_folder)).eval()
@@ -91,7 +92,12 @@ def is_late_interaction(name_or_folder: str | Path) -> bool:
     ):
         path = load_file_path(name, file)
         if path is not None:
-            value = json.loads(Path(path).read_text(encoding="utf-8")).get(key) or []
+            try:
+                value = json.loads(Path(path).read_text(encoding="utf-8")).get(key) or []
+            except ValueError as error:
+                raise OpticalError(
+                    f"{path} is damaged ({error}). Copy or download the encoder again."
+                ) from error
             if wanted & set([value] if isinstance(value, str) else value):
                 return True
     return False
@@ -105,7 +111,12 @@ def _load(name: str) -> MultiVectorEncoder:
         )
     try:
         return MultiVectorEncoder(name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
+        if folder.exists():
+            reason = str(error).partition("\n")[0]
+            raise OpticalError(
+                f"{name} is damaged or incomplete ({reason}). Copy or download the encoder again."
+            ) from error
         raise OpticalError(
             f"{name} could not be loaded: it is neither a folder with an encoder nor a Hub id that can be reached "
             f"from here. Check the name and the network, or give a local folder. ({type(error).__name__})"

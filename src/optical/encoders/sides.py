@@ -1,5 +1,7 @@
 """The two sides of an encoder: the modules that make query vectors and those that make passage vectors."""
 
+from collections.abc import Sequence
+
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Router, Transformer
 from torch import nn
@@ -18,6 +20,26 @@ def document_modules(encoder: MultiVectorEncoder) -> list[nn.Module]:
 def query_transformer(encoder: MultiVectorEncoder) -> Transformer:
     """Return the first module of the query side: its ``tokenizer`` and its ``auto_model``."""
     return query_modules(encoder)[0]
+
+
+def query_lengths(encoder: MultiVectorEncoder, texts: Sequence[str]) -> list[int]:
+    """Return how many tokens each text has as a query, prompt and special tokens included, nothing cut off."""
+    prompt = encoder.prompts.get("query") or ""
+    tokenizer = query_transformer(encoder).tokenizer
+    encoded = tokenizer([prompt + text for text in texts], padding=False, truncation=False, verbose=False)
+    return [len(ids) for ids in encoded["input_ids"]]
+
+
+def query_limit(encoder: MultiVectorEncoder) -> int | None:
+    """Return how many tokens of a query the encoder reads before it cuts the rest off; None = no limit."""
+    transformer = query_transformer(encoder)
+    if transformer.query_expansion is not None and transformer.query_expansion["strategy"] == "fixed":
+        return int(transformer.query_expansion["length"])
+    limits = (
+        transformer.query_length or transformer.max_seq_length,
+        getattr(transformer.config, "max_position_embeddings", None),
+    )
+    return min((int(limit) for limit in limits if limit is not None), default=None)
 
 
 def _route(encoder: MultiVectorEncoder, task: str) -> list[nn.Module]:

@@ -95,7 +95,8 @@ def _with_vocabulary(
     foreign = _token_ids(tokenizer, bitext.foreign)
     table = estimate_translation_table(foreign, _token_ids(old, bitext.english))
     old_ids = old.get_vocab()
-    tokens = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
+    names = {token_id: token for token, token_id in tokenizer.get_vocab().items()}
+    tokens = [names.get(token_id, tokenizer.unk_token) for token_id in range(max(names) + 1)]
     spellings = [token.removeprefix("##") for token in tokens]
     modules = copy.deepcopy(query_modules(teacher))
     transformer: Any = modules[0]

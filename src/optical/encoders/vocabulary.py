@@ -47,17 +47,22 @@ def extend_vocabulary(
     added = [token for token in dict.fromkeys([*words, *pieces]) if token not in known]
     state = json.loads(backend.to_str())
     first = max(known.values()) + 1
+    # Tokens added to the old tokenizer after its training ("[Q] ") stand outside its model, and would be numbered
+    # anew behind the model's.
+    state["model"]["vocab"].update(known)
     state["model"]["vocab"].update({token: first + position for position, token in enumerate(added)})
     return _wrap(Tokenizer.from_str(json.dumps(state)), tokenizer), added
 
 
 def learn_vocabulary(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> PreTrainedTokenizerFast:
-    """Learn a WordPiece tokenizer on ``texts`` alone, with the special tokens of ``tokenizer``.
+    """Learn a WordPiece tokenizer on ``texts`` alone, with the special and added tokens of ``tokenizer``.
 
-    The special tokens come first, in the order of their old ids, so that conventions such as "padding has
+    These ("[CLS]", "[Q] ") come first, in the order of their old ids, so that conventions such as "padding has
     id 1" stay true. Text is lower-cased; marks and accents are kept.
     """
-    special = sorted(set(tokenizer.all_special_tokens), key=tokenizer.convert_tokens_to_ids)
+    special = sorted(
+        {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=tokenizer.convert_tokens_to_ids
+    )
     normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
     pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     learned = _learn_wordpiece(normalizer, pre_tokenizer, texts, LEARNED_PIECES)
@@ -134,6 +139,8 @@ def _learn_wordpiece(
 
 
 def _wrap(backend: Tokenizer, like: PreTrainedTokenizerBase) -> PreTrainedTokenizerFast:
-    return PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, model_max_length=like.model_max_length, **like.special_tokens_map
     )
+    tokenizer.add_tokens(list(like.added_tokens_decoder.values()))
+    return tokenizer

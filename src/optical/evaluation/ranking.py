@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from rich.console import Console
 from rich.progress import track
 from sentence_transformers import MultiVectorEncoder
 
@@ -15,22 +16,29 @@ def rank(
     index: Index,
     queries: Mapping[str, str],
     encoder: MultiVectorEncoder,
-    k: int = 100,
+    k: int | None = None,
     *,
     progress: bool = False,
 ) -> Run:
     """Search ``index`` with every query; return query id -> passage id -> score of the ``k`` best passages.
 
+    Without ``k`` they are 100, or all passages of a smaller index.
+
     Raises:
         OpticalError: as :meth:`optical.index.Index.search_many`.
     """
+    depth = min(100, index.count) if k is None else k
     ids = list(queries)
     run: Run = {}
     for start in track(
-        range(0, len(ids), _TOGETHER), description="Searching", disable=not progress, transient=True
+        range(0, len(ids), _TOGETHER),
+        description="Searching",
+        console=Console(stderr=True),
+        disable=not progress,
+        transient=True,
     ):
         batch = ids[start : start + _TOGETHER]
-        results = index.search_many([queries[query] for query in batch], encoder, k)
+        results = index.search_many([queries[query] for query in batch], encoder, depth)
         run.update(
             {query: {hit.id: hit.score for hit in hits} for query, hits in zip(batch, results, strict=True)}
         )

@@ -22,6 +22,10 @@ class Engine(Protocol):
     """
 
     @property
+    def dimension(self) -> int:
+        """Components of a vector."""
+
+    @property
     def count(self) -> int:
         """Number of documents."""
 

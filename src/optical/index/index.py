@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import Any
 
 import torch
+from rich.console import Console
 from rich.progress import track
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.files import create_folder, require_absent
-from optical.index.engine import check_k, check_vectors
+from optical.index.engine import Engine, check_k, check_vectors
 from optical.index.exact import ExactEngine
 from optical.index.manifest import MANIFEST, new_manifest, read_manifest, teacher_of
 from optical.index.queries import check_query_text
@@ -46,9 +47,7 @@ class Index:
     from several threads is safe; one process at a time may change an index.
     """
 
-    def __init__(
-        self, path: Path, manifest: dict[str, Any], store: PassageStore, engine: ExactEngine
-    ) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any], store: PassageStore, engine: Engine) -> None:
         """Use :meth:`create` or :meth:`open`."""
         self._path = path
         self._manifest = manifest
@@ -94,7 +93,7 @@ class Index:
             stream = itertools.chain([first], stream)
             if progress:
                 total = len(passages) if isinstance(passages, Sequence) else None
-                stream = iter(track(stream, description="Indexing passages", total=total))
+                stream = iter(track(stream, "Indexing passages", total, console=Console(stderr=True)))
             index._add(stream, encoder, batch_size)
             index.close()
         return cls.open(path)

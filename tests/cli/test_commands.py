@@ -1,0 +1,147 @@
+"""The commands one after the other, as their users give them."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sentence_transformers import MultiVectorEncoder
+
+import optical
+from optical.collections import read_run
+
+from ..distillation.toy import make_pairs
+from .conftest import Outcome
+
+COMMANDS = ("graft", "distill", "index", "search", "evaluate", "demo")
+NOISE = re.compile(r"Writing model|Loading weights|widget|Warning|\[transformers\]")
+SMALL = ("--steps", 4, "--batch-size", 16, "--held-back", 40, "--evaluations", 2)
+
+
+@pytest.mark.parametrize("make", [("graft",), ("distill", *SMALL)])
+def test_from_bitext_to_figures(
+    make: tuple[object, ...],
+    command: Callable[..., Outcome],
+    teacher: Path,
+    bitext: Path,
+    tmp_path: Path,
+) -> None:
+    encoder, index = tmp_path / "encoder", tmp_path / "index"
+    made = command(*make, "--teacher", teacher, "--bitext", bitext, "--output", encoder)
+    assert made.code == 0
+    assert f"Saved to {encoder}" in made.out
+    assert "300 pairs" in made.out
+    if make[0] == "distill":
+        assert "translation MRR" in made.out
+        assert "step 4: translation_mrr" in made.err
+
+    pairs = make_pairs(60, seed=99)
+    passages, queries, qrels = (tmp_path / f"{name}.tsv" for name in ("passages", "queries", "qrels"))
+    passages.write_text("".join(f"p{n}\t{english}\n" for n, (english, _) in enumerate(pairs)))
+    # Query 59 has no judgement, so it is not searched.
+    queries.write_text("".join(f"q{n}\t{foreign}\n" for n, (_, foreign) in enumerate(pairs)))
+    qrels.write_text("".join(f"q{n}\tp{n}\t1\n" for n in range(59)))
+    built = command("index", "--encoder", encoder, "--passages", passages, "--output", index)
+    assert built.code == 0
+    assert f"Indexed 60 passages in {index}." in built.out
+
+    found = command("search", index, pairs[7][1], "--encoder", encoder, "-k", 3)
+    assert found.code == 0
+    hits = re.findall(r"^ +(\d)\. +(\d+\.\d+)  (p\d+)", found.out, flags=re.MULTILINE)
+    assert [rank for rank, _, _ in hits] == ["1", "2", "3"]
+    assert sorted((float(score) for _, score, _ in hits), reverse=True) == [float(hit[1]) for hit in hits]
+    assert hits[0][2] == "p7"
+    assert pairs[7][0] in found.out
+
+    run, figures = tmp_path / "run.trec", tmp_path / "figures.json"
+    places = ("--queries", queries, "--qrels", qrels, "--run", run, "--json", figures)
+    measured = command("evaluate", index, "--encoder", encoder, *places)
+    assert measured.code == 0
+    values = json.loads(figures.read_text(encoding="utf-8"))
+    assert list(values) == ["MRR@10", "nDCG@10", "R@10", "R@100", "MAP"]
+    ranking = read_run(run)
+    assert sorted(ranking) == sorted(f"q{n}" for n in range(59))
+    assert {len(scores) for scores in ranking.values()} == {60}
+    assert values["R@100"] == 1
+    ranks = []
+    for n in range(59):
+        scores = ranking[f"q{n}"]
+        ranks.append(1 + sum(score > scores[f"p{n}"] for score in scores.values()))
+    expected = sum(1 / rank for rank in ranks if rank <= 10) / 59
+    assert values["MRR@10"] == pytest.approx(expected, abs=1e-3)
+    assert values["MRR@10"] > 0.6
+    for name, value in values.items():
+        assert name in measured.out
+        assert f"{value:.4f}" in measured.out
+
+
+def test_teacher_that_is_no_late_interaction_model(
+    command: Callable[..., Outcome], bert_folder: Path, bitext: Path, tmp_path: Path
+) -> None:
+    made = command(
+        *("graft", "--teacher", bert_folder, "--bitext", bitext, "--output", tmp_path / "e", "--dimension", 8)
+    )
+    assert made.code == 0
+    assert "never trained" in " ".join(made.err.split())
+    assert MultiVectorEncoder(str(tmp_path / "e")).get_embedding_dimension() == 8
+
+
+def test_version(command: Callable[..., Outcome]) -> None:
+    assert command("--version") == Outcome(0, f"{optical.__version__}\n", "")
+
+
+def test_python_m_optical_is_the_command_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "optical", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{optical.__version__}\n"
+
+
+def test_help_names_all_commands(command: Callable[..., Outcome]) -> None:
+    for shown in (command("--help"), command()):
+        for name in COMMANDS:
+            assert re.search(rf"\b{name}\b", shown.out + shown.err)
+
+
+@pytest.mark.slow
+def test_demo(tmp_path: Path) -> None:
+    output = tmp_path / "demo"
+    done = subprocess.run(
+        [sys.executable, "-m", "optical", "demo", "--output", str(output)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not NOISE.search(done.stdout + done.stderr)
+    assert sorted(each.name for each in output.iterdir() if each.is_dir()) == [
+        "index",
+        "sw-encoder",
+        "sw-graft",
+    ]
+    figures = {
+        name: float(re.search(rf"{re.escape(name)} +│ +(\d\.\d+)", done.stdout)[1])  # type: ignore[index]
+        for name in ("teacher, Swahili questions", "graft, Swahili questions", "distilled, Swahili questions")
+    }
+    assert figures["graft, Swahili questions"] > figures["teacher, Swahili questions"] + 0.2
+    assert figures["distilled, Swahili questions"] > figures["teacher, Swahili questions"] + 0.2
+
+
+def test_help_imports_nothing_heavy() -> None:
+    # One process for all: each command line is run as main() would be, and leaves with SystemExit.
+    program = f"""
+import sys
+from optical.cli import main
+for arguments in ([], *([name] for name in {COMMANDS!r})):
+    sys.argv = ["optical", *arguments, "--help"]
+    try:
+        main()
+    except SystemExit as leaving:
+        assert not leaving.code
+print("LOADED", *sorted({{"torch", "transformers", "sentence_transformers", "datasets", "numpy"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "LOADED"
+    assert done.stdout.count("Usage:") == 1 + len(COMMANDS)

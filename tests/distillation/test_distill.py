@@ -1,0 +1,212 @@
+"""Whole distillations of the toy language, small enough to run in seconds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ot
+import pytest
+import torch
+from sentence_transformers import MultiVectorEncoder
+
+from optical.bitext import read_bitext
+from optical.distillation import distill, graft
+from optical.encoders import fingerprint, load_encoder, make_student, read_provenance
+from optical.errors import OpticalError
+
+from .toy import make_pairs, write_bitext
+
+SMALL: dict[str, Any] = {"batch_size": 16, "held_back": 40, "evaluations": 2}
+TRAINED = {**SMALL, "steps": 60, "embedding_learning_rate": 3e-3, "learning_rate": 1e-3}
+PASSAGES = ["the river is big", "maize and rice in the market of nairobi"]
+
+
+def mean_reciprocal_rank(queries: list[np.ndarray], targets: list[np.ndarray]) -> float:
+    scores = [[(query @ target.T).max(1).sum() for target in targets] for query in queries]
+    return float(np.mean([1 / (np.asarray(row) >= row[place]).sum() for place, row in enumerate(scores)]))
+
+
+def transport_cost(queries: list[np.ndarray], targets: list[np.ndarray]) -> float:
+    return float(
+        np.mean(
+            [ot.emd2([], [], 1 - target @ query.T) for query, target in zip(queries, targets, strict=True)]
+        )
+    )
+
+
+def pooled_distance(queries: list[np.ndarray], targets: list[np.ndarray]) -> float:
+    return float(
+        np.mean([((q.mean(0) - t.mean(0)) ** 2).sum() for q, t in zip(queries, targets, strict=True)])
+    )
+
+
+def on_new_sentences(student: MultiVectorEncoder, teacher: MultiVectorEncoder) -> tuple[float, float, float]:
+    """Return MRR, transport cost and pooled distance on sentences of which none was in the bitext."""
+    english, foreign = map(list, zip(*make_pairs(60, seed=99), strict=True))
+    queries = [each.astype(float) for each in student.encode_query(foreign, convert_to_numpy=True)]
+    targets = [each.astype(float) for each in teacher.encode_query(english, convert_to_numpy=True)]
+    measures = (mean_reciprocal_rank, transport_cost, pooled_distance)
+    mrr, cost, distance = (measure(queries, targets) for measure in measures)
+    return mrr, cost, distance
+
+
+def test_distilled_student(teacher_folder: Path, bitext: Path, tmp_path: Path) -> None:
+    output = tmp_path / "made" / "student"
+    returned = distill(teacher_folder, bitext, output, **TRAINED, seed=3)
+    assert [each.name for each in output.parent.iterdir()] == ["student"]
+
+    student, teacher = MultiVectorEncoder(str(output)), MultiVectorEncoder(str(teacher_folder))
+    untrained = graft(teacher_folder, bitext, tmp_path / "graft")
+    before, after = on_new_sentences(untrained, teacher), on_new_sentences(student, teacher)
+    assert after[0] > before[0] + 0.03
+    assert after[1] < 0.8 * before[1]
+
+    query = make_pairs(1)[0][1]
+    assert torch.allclose(returned.encode_query(query), student.encode_query(query), atol=1e-5)
+    for own, theirs in zip(student.encode_document(PASSAGES), teacher.encode_document(PASSAGES), strict=True):
+        assert torch.allclose(own, theirs, atol=1e-5)
+    assert fingerprint(student) == fingerprint(teacher)
+
+    made = read_provenance(output)
+    assert {"optical", "torch", "sentence-transformers", "transformers", "python"} <= set(made["versions"])
+    assert made["teacher"] == {"name": str(teacher_folder), "fingerprint": fingerprint(teacher)}
+    assert made["bitext"] == {"digest": read_bitext([bitext]).digest(), "pairs": 300, "dropped": {}}
+    assert (
+        made["settings"].items() >= {**TRAINED, "seed": 3, "student": "graft", "objective": "optical"}.items()
+    )
+    assert made["objective"].items() >= {"special_tokens": "transport", "eps": 0.01}.items()
+    assert made["student"]["kind"] == "graft"
+    assert made["training_pairs"] == 260
+    assert made["processes"] == 1
+    assert made["best_step"] in (30, 60)
+    assert made["development_after"]["translation_mrr"] > made["development_before"]["translation_mrr"]
+    assert made["development_after"]["transport_cost"] < made["development_before"]["transport_cost"]
+    card = (output / "README.md").read_text(encoding="utf-8")
+    for said in ("OptimalTransportLoss", "huang2023improving", made["teacher"]["fingerprint"], "mean_token"):
+        assert said in card
+
+
+@pytest.mark.parametrize("student", ["graft", "transplant", "checkpoint"])
+def test_every_kind_of_student(
+    student: str, teacher_folder: Path, bert_folder: Path, bitext: Path, tmp_path: Path
+) -> None:
+    kind = str(bert_folder) if student == "checkpoint" else student
+    settings = {**SMALL, "steps": 30, "embedding_learning_rate": 1e-2, "learning_rate": 1e-3}
+    distill(teacher_folder, bitext, tmp_path / "student", **settings, student=kind)
+    made = read_provenance(tmp_path / "student")
+    assert made["student"]["kind"] == kind
+    assert made["development_after"]["transport_cost"] < 0.9 * made["development_before"]["transport_cost"]
+    encoder, teacher = load_encoder(tmp_path / "student"), load_encoder(teacher_folder)
+    assert encoder.encode_query(make_pairs(1)[0][1]).shape[1] == 16
+    assert fingerprint(encoder) == fingerprint(teacher)
+
+
+@pytest.mark.parametrize("objective", ["mean-pool", "optical + 0.5*mean-pool"])
+def test_every_objective_lowers_what_it_measures(
+    objective: str, teacher_folder: Path, bert_folder: Path, bitext: Path, tmp_path: Path
+) -> None:
+    kind = str(bert_folder)
+    distill(teacher_folder, bitext, tmp_path / "student", **TRAINED, objective=objective, student=kind)
+    teacher = load_encoder(teacher_folder)
+    before = on_new_sentences(make_student(kind, teacher, read_bitext([bitext])).encoder, teacher)
+    after = on_new_sentences(load_encoder(tmp_path / "student"), teacher)
+    assert after[2] < 0.8 * before[2]
+    if objective != "mean-pool":
+        assert after[1] < 0.8 * before[1]
+        assert read_provenance(tmp_path / "student")["objective"]["mean-pool"]["weight"] == 0.5
+
+
+def test_seed_decides(teacher_folder: Path, bitext: Path, tmp_path: Path) -> None:
+    query = make_pairs(1)[0][1]
+    first, again, other = (
+        distill(teacher_folder, bitext, tmp_path / name, **SMALL, steps=6, seed=seed).encode_query(query)
+        for name, seed in (("first", 1), ("again", 1), ("other", 2))
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_cache_outlives_the_run_and_is_shared(teacher_folder: Path, bitext: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    distill(teacher_folder, bitext, tmp_path / "first", **SMALL, steps=2, cache=cache)
+    (file,) = cache.glob("*/vectors.f16")
+    written = file.stat().st_mtime_ns
+    distill(teacher_folder, bitext, tmp_path / "second", **SMALL, steps=2, cache=cache, student="transplant")
+    assert [(each, each.stat().st_mtime_ns) for each in cache.glob("*/vectors.f16")] == [(file, written)]
+
+
+def test_long_pairs_are_left_out_of_training(teacher_folder: Path, bitext: Path, tmp_path: Path) -> None:
+    distill(teacher_folder, bitext, tmp_path / "student", **SMALL, steps=2, max_tokens=8)
+    # At most 6 words a side: every English word is a token, and the foreign one at least one.
+    most = sum(len(english.split()) <= 6 for english, _ in make_pairs(300))
+    assert 0 < read_provenance(tmp_path / "student")["training_pairs"] <= most
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0"),
+        ({"objective": "opticl"}, "'opticl'"),
+        ({"objective": "-1*optical"}, "'-1'"),
+        ({"batch_size": 400}, "400"),
+        ({"max_tokens": 3}, "more than 3 tokens"),
+        ({"max_tokens": 6, "batch_size": 100}, "at most 6 tokens"),
+    ],
+)
+def test_refused_settings_leave_nothing(
+    settings: dict[str, Any], says: str, teacher_folder: Path, bitext: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(OpticalError, match=says):
+        distill(teacher_folder, bitext, tmp_path / "made" / "student", **{**SMALL, **settings})
+    assert list(tmp_path.glob("made/*")) == []
+
+
+def test_student_of_another_dimension_is_refused(
+    tiny_teacher: MultiVectorEncoder, teacher_folder: Path, bitext: Path, tmp_path: Path
+) -> None:
+    with torch.no_grad():
+        narrow = tiny_teacher[1]
+        narrow.linear = torch.nn.Linear(32, 8, bias=False)
+        narrow.out_features = 8
+    tiny_teacher.save_pretrained(str(tmp_path / "narrow"))
+    with pytest.raises(OpticalError, match=r"narrow makes vectors of 8 dimensions, the\s+teacher of 16"):
+        distill(
+            teacher_folder, bitext, tmp_path / "made" / "student", student=str(tmp_path / "narrow"), **SMALL
+        )
+    assert list(tmp_path.glob("made/*")) == []
+
+
+def test_bitext_too_small_to_hold_back(teacher_folder: Path, tmp_path: Path) -> None:
+    few = write_bitext(tmp_path / "few.tsv", 4)
+    with pytest.raises(OpticalError, match="4 usable sentence pairs"):
+        distill(teacher_folder, few, tmp_path / "student")
+
+
+def test_output_that_exists_is_refused_and_kept(teacher_folder: Path, bitext: Path, tmp_path: Path) -> None:
+    output = tmp_path / "student"
+    output.mkdir()
+    (output / "precious.txt").write_text("years of work")
+    for make in (distill, graft):
+        with pytest.raises(OpticalError, match=f"{output} exists already"):
+            make(teacher_folder, bitext, output)
+    assert (output / "precious.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("student", ["graft", "transplant"])
+def test_graft_is_a_whole_artefact(student: str, teacher_folder: Path, bitext: Path, tmp_path: Path) -> None:
+    returned = graft(teacher_folder, bitext, tmp_path / "student", student=student, seed=5)
+    loaded, teacher = MultiVectorEncoder(str(tmp_path / "student")), MultiVectorEncoder(str(teacher_folder))
+    query = make_pairs(1)[0][1]
+    assert torch.allclose(loaded.encode_query(query), returned.encode_query(query), atol=1e-5)
+    assert fingerprint(loaded) == fingerprint(teacher)
+    # A dictionary and nothing else: what translates word for word is found without training.
+    assert on_new_sentences(loaded, teacher)[0] > 0.7
+    made = read_provenance(tmp_path / "student")
+    assert set(made) == {"versions", "teacher", "bitext", "student", "seed"}
+    assert (made["seed"], made["student"]["kind"]) == (5, student)
+    tokens = made["student"]
+    assert tokens["tokens"] == len(loaded[0].sub_modules["query"][0].tokenizer)
+    assert tokens["tokens"] == sum(tokens[key] for key in ("translated", "replaced", "kept", "pieced"))
+    assert json.loads((tmp_path / "student" / "optical.json").read_text(encoding="utf-8")) == made

@@ -1,0 +1,278 @@
+"""The three kinds of student: what they are made of, and that they search before any training."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import MultiVectorEncoder
+
+from optical.bitext import Bitext, estimate_translation_table
+from optical.encoders import (
+    assemble,
+    fingerprint,
+    load_encoder,
+    make_student,
+    query_transformer,
+    save_artefact,
+)
+from optical.errors import OpticalError
+
+from .conftest import MakeTeacher
+from .languages import lexicon, made_up_bitext, translate
+from .processes import output_of, start_python
+
+KINDS = ["graft", "transplant"]
+
+
+def embeddings(encoder: MultiVectorEncoder) -> torch.Tensor:
+    weight: torch.Tensor = query_transformer(encoder).auto_model.get_input_embeddings().weight
+    return weight.detach()
+
+
+def vocabulary(encoder: MultiVectorEncoder) -> dict[str, int]:
+    return dict(query_transformer(encoder).tokenizer.get_vocab())
+
+
+def best_english(query: torch.Tensor, passages: list[torch.Tensor]) -> int:
+    """MaxSim by its definition."""
+    return int(torch.stack([(query @ passage.T).amax(1).sum() for passage in passages]).argmax())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_untrained_student_finds_translations(
+    make_teacher: MakeTeacher, bitext: Bitext, kind: str
+) -> None:
+    teacher = make_teacher()
+    student = make_student(kind, teacher, bitext).encoder.eval()
+    english = list(dict.fromkeys(made_up_bitext(40, seed=9).english))
+    passages = teacher.encode_document(english)
+    found = [best_english(query, passages) for query in student.encode_query([translate(e) for e in english])]
+    untouched = [best_english(q, passages) for q in teacher.encode_query([translate(e) for e in english])]
+    assert np.mean(np.array(found) == np.arange(len(english))) > 0.9
+    assert np.mean(np.array(untouched) == np.arange(len(english))) < 0.3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_embeddings_are_those_of_the_translations(
+    make_teacher: MakeTeacher, bitext: Bitext, kind: str
+) -> None:
+    teacher = make_teacher()
+    student = make_student(kind, teacher, bitext).encoder
+    old, new = query_transformer(teacher).tokenizer, query_transformer(student).tokenizer
+    table = estimate_translation_table(
+        new(bitext.foreign, add_special_tokens=False)["input_ids"],
+        old(bitext.english, add_special_tokens=False)["input_ids"],
+    )
+    before, after = embeddings(teacher).double(), embeddings(student).double()
+    for english, foreign in list(lexicon().items())[:20]:
+        ids, probability = table.translations(vocabulary(student)[foreign], 4)
+        assert ids[0] == vocabulary(teacher)[english]
+        weight = torch.from_numpy(probability / probability.sum())
+        mean = weight @ before[ids.tolist()]
+        expected = mean / mean.norm() * (weight @ before[ids.tolist()].norm(dim=1))
+        torch.testing.assert_close(after[vocabulary(student)[foreign]], expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_are_counted_by_origin(make_teacher: MakeTeacher, bitext: Bitext, kind: str) -> None:
+    teacher = make_teacher()
+    student = make_student(kind, teacher, bitext)
+    origin = dict(student.origin)
+    tokens = origin.pop("tokens")
+    assert set(origin) == {"translated", "replaced", "kept", "pieced"}
+    assert (
+        sum(origin.values()) == tokens == len(vocabulary(student.encoder)) == len(embeddings(student.encoder))
+    )
+    known = set(vocabulary(teacher)) & set(vocabulary(student.encoder))
+    assert origin["kept"] + origin["replaced"] == len(known)
+    if kind == "graft":
+        frequent = [word for word, count in Counter(" ".join(bitext.foreign).split()).items() if count >= 60]
+        assert origin["replaced"] == len(set(frequent) & set(vocabulary(teacher))) > 0
+
+
+def test_a_graft_leaves_the_embeddings_of_the_teacher_alone(
+    make_teacher: MakeTeacher, bitext: Bitext
+) -> None:
+    teacher = make_teacher()
+    student = make_student("graft", teacher, bitext).encoder
+    often = {token for token, count in Counter(" ".join(bitext.foreign).split()).items() if count >= 60}
+    for token, position in vocabulary(teacher).items():
+        if token not in often:
+            assert torch.equal(embeddings(student)[position], embeddings(teacher)[position]), token
+
+
+def test_a_graft_understands_english_as_before(make_teacher: MakeTeacher) -> None:
+    teacher = make_teacher()
+    student = make_student("graft", teacher, made_up_bitext(50)).encoder.eval()
+    text = "Who is the president of Nairobi?"
+    np.testing.assert_allclose(student.encode_query(text), teacher.encode_query(text), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "checkpoint"])
+def test_the_teacher_is_left_untouched_and_everything_can_be_trained(
+    make_teacher: MakeTeacher, bitext: Bitext, kind: str, bert_folder: Path
+) -> None:
+    teacher = make_teacher()
+    teacher.requires_grad_(False)
+    before = fingerprint(teacher)
+    student = make_student(str(bert_folder) if kind == "checkpoint" else kind, teacher, bitext).encoder
+    assert all(weight.requires_grad for weight in student.parameters())
+    with torch.no_grad():
+        for weight in student.parameters():
+            weight.add_(1)
+    assert fingerprint(teacher) == before
+    assert not any(weight.requires_grad for weight in teacher.parameters())
+
+
+def test_two_processes_make_the_same_students(bert_folder: Path, tmp_path: Path) -> None:
+    """Sets and hash maps are ordered by another hash seed there."""
+    pairs = made_up_bitext(150)
+    (tmp_path / "bitext.json").write_text(json.dumps([pairs.english, pairs.foreign]))
+    program = """
+import json, sys
+import torch
+from optical.bitext import Bitext
+from optical.encoders import load_encoder, make_student
+checkpoint, folder, *kinds = sys.argv[1:]
+english, foreign = json.load(open(f"{folder}/bitext.json"))
+for kind in kinds:
+    teacher = load_encoder(checkpoint, dimension=16)
+    student = make_student(kind, teacher, Bitext(english=english, foreign=foreign))
+    made = (student.encoder.tokenizer.get_vocab(), student.origin, student.encoder.state_dict())
+    torch.save(made, f"{folder}/{kind}.pt")
+"""
+    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    elsewhere = start_python(program, str(bert_folder), str(tmp_path), *KINDS, PYTHONHASHSEED=seed)
+    here = {kind: make_student(kind, load_encoder(bert_folder, dimension=16), pairs) for kind in KINDS}
+    output_of(elsewhere)
+    for kind, student in here.items():
+        tokens, origin, weights = torch.load(tmp_path / f"{kind}.pt")
+        assert tokens == vocabulary(student.encoder)
+        assert origin == student.origin
+        own = student.encoder.state_dict()
+        assert own.keys() == weights.keys()
+        assert [name for name in own if not torch.equal(own[name], weights[name])] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_padding_stored_in_the_teachers_tokenizer_is_ignored(
+    make_teacher: MakeTeacher, bitext: Bitext, padding_folder: Path, kind: str
+) -> None:
+    plain = make_student(kind, make_teacher(), bitext)
+    padded = make_student(kind, make_teacher(padding_folder), bitext)
+    assert padded.origin == plain.origin
+    assert vocabulary(padded.encoder) == vocabulary(plain.encoder)
+    torch.testing.assert_close(embeddings(padded.encoder), embeddings(plain.encoder), rtol=0, atol=0)
+
+
+def test_a_vocabulary_with_gaps_is_grafted_all_the_same(
+    make_teacher: MakeTeacher, bert_folder: Path, bitext: Bitext, tmp_path: Path
+) -> None:
+    """A vocab.txt with a word twice leaves an id without a token."""
+    folder = tmp_path / "gaps"
+    shutil.copytree(bert_folder, folder)
+    state = json.loads((folder / "tokenizer.json").read_text())
+    gap = state["model"]["vocab"].pop("tanzania")
+    (folder / "tokenizer.json").write_text(json.dumps(state))
+    teacher = make_teacher(folder)
+    assert gap not in vocabulary(teacher).values()
+    assert gap < max(vocabulary(teacher).values())
+    student = make_student("graft", teacher, bitext).encoder
+    assert len(embeddings(student)) == max(vocabulary(student).values()) + 1
+    for token in ("village", "who", "z", "##z", "-"):
+        position = vocabulary(teacher)[token]
+        assert torch.equal(embeddings(student)[position], embeddings(teacher)[position])
+    for english, foreign in list(lexicon().items())[:20]:
+        own = embeddings(student)[vocabulary(student)[foreign]]
+        cosines = torch.cosine_similarity(own, embeddings(teacher), dim=1)
+        assert int(cosines.argmax()) == vocabulary(teacher)[english]
+
+
+def test_a_teacher_with_another_vocabulary_is_transplanted_but_not_grafted(
+    make_teacher: MakeTeacher, roberta_folder: Path, bitext: Bitext
+) -> None:
+    teacher = make_teacher(roberta_folder)
+    with pytest.raises(OpticalError, match="WordPiece"):
+        make_student("graft", teacher, bitext)
+    student = make_student("transplant", teacher, bitext).encoder.eval()
+    assert query_transformer(student).auto_model.get_input_embeddings().padding_idx == 1
+    # Padded beside a long sentence, a short one gets the same vectors.
+    short, long = bitext.foreign[0], " ".join(bitext.foreign[:4])
+    together = student.encode_query([short, long], batch_size=2)[0]
+    np.testing.assert_allclose(together, student.encode_query(short), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+
+
+def test_a_teacher_that_marks_its_queries_passes_the_mark_on(
+    make_teacher: MakeTeacher, bitext: Bitext
+) -> None:
+    """PyLate adds "[Q] " and "[D] " behind the vocabulary, with embeddings of their own."""
+    teacher = make_teacher(prompts={"query": "[Q] ", "document": "[D] "})
+    teacher.tokenizer.add_tokens(["[Q] ", "[D] "], special_tokens=True)
+    torch.manual_seed(0)
+    teacher[0].auto_model.resize_token_embeddings(len(teacher.tokenizer))
+    mark = embeddings(teacher)[vocabulary(teacher)["[Q] "]]
+    for kind in KINDS:
+        student = make_student(kind, teacher, bitext).encoder
+        assert student.prompts["query"] == "[Q] "
+        word = lexicon()["hospital"]
+        ids = student.preprocess([word], prompt="[Q] ", task="query")["input_ids"][0].tolist()
+        expected = ["[CLS]", "[Q] ", word, "[SEP]"]
+        assert ids == [vocabulary(student)[token] for token in expected]
+        assert torch.equal(embeddings(student)[ids[1]], mark)
+        cosines = torch.cosine_similarity(embeddings(student)[ids[2]], embeddings(teacher), dim=1)
+        assert int(cosines.argmax()) == vocabulary(teacher)["hospital"]
+
+
+def test_any_checkpoint_gets_the_dimension_of_the_teacher(
+    make_teacher: MakeTeacher, bert_folder: Path, bitext: Bitext
+) -> None:
+    teacher = make_teacher()
+    student = make_student(str(bert_folder), teacher, bitext)
+    assert student.kind == str(bert_folder)
+    assert student.origin == {}
+    assert student.encoder.get_embedding_dimension() == 16
+    assert student.encoder.encode_query("the river").shape == (4, 16)
+    again = make_student(str(bert_folder), teacher, bitext).encoder[1].linear.weight
+    other = make_student(str(bert_folder), teacher, bitext, seed=1).encoder[1].linear.weight
+    torch.testing.assert_close(again, student.encoder[1].linear.weight)
+    assert not torch.allclose(other, again, atol=0.1)
+
+
+def test_a_student_of_another_dimension_is_refused(
+    make_teacher: MakeTeacher, bert_folder: Path, bitext: Bitext, tmp_path: Path
+) -> None:
+    load_encoder(bert_folder, dimension=8).save_pretrained(str(tmp_path / "eight"))
+    with pytest.raises(OpticalError, match=r"eight makes vectors of 8 dimensions, the teacher of 16"):
+        make_student(str(tmp_path / "eight"), make_teacher(), bitext)
+
+
+@pytest.mark.parametrize("name", ["graf", "no-such-owner/no-such-model"])
+def test_a_student_that_does_not_exist_is_refused(
+    make_teacher: MakeTeacher, bitext: Bitext, name: str
+) -> None:
+    with pytest.raises(OpticalError, match=f"{name} could not be loaded"):
+        make_student(name, make_teacher(), bitext)
+
+
+def test_a_saved_artefact_can_be_trained_further(
+    make_teacher: MakeTeacher, bitext: Bitext, tmp_path: Path
+) -> None:
+    """Its query side becomes the student; its document side is not looked at."""
+    teacher = make_teacher()
+    grafted = make_student("graft", teacher, bitext).encoder
+    artefact: Any = assemble(grafted, teacher)
+    save_artefact(artefact, tmp_path, {})
+    student = make_student(str(tmp_path), teacher, bitext)
+    assert student.encoder.get_embedding_dimension() == 16
+    grafted.eval()
+    text = bitext.foreign[0]
+    again = assemble(student.encoder, teacher).eval()
+    np.testing.assert_allclose(again.encode_query(text), grafted.encode_query(text), atol=1e-5)
+    assert fingerprint(again) == fingerprint(teacher)
