@@ -17,7 +17,8 @@ $(INSTALLED): pyproject.toml requirements.lock
 	touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/optical demo
+	rm -rf demo
+	$(BIN)/optical demo --output demo
 
 test: $(INSTALLED)
 	$(BIN)/pytest

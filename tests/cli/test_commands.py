@@ -1,5 +1,8 @@
 """The commands one after the other, as their users give them."""
 
+import dataclasses
+import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -12,6 +15,7 @@ from sentence_transformers import MultiVectorEncoder
 
 import optical
 from optical.collections import read_run
+from optical.distillation import Settings
 
 from ..distillation.toy import make_pairs
 from .conftest import Outcome
@@ -145,3 +149,10 @@ print("LOADED", *sorted({{"torch", "transformers", "sentence_transformers", "dat
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "LOADED"
     assert done.stdout.count("Usage:") == 1 + len(COMMANDS)
+
+
+def test_defaults_are_those_of_the_library() -> None:
+    """They stand twice, so that `optical distill --help` need not import torch."""
+    command = inspect.signature(importlib.import_module("optical.cli.distill").distill).parameters
+    for setting in dataclasses.fields(Settings):
+        assert command[setting.name].default == setting.default, setting.name

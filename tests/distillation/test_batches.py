@@ -1,13 +1,16 @@
 """Which pairs stand together in a batch, and what a batch holds."""
 
 import random
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 import torch
+from accelerate.data_loader import prepare_data_loader, skip_first_batches
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder
+from torch.utils.data import DataLoader
 
 from optical.bitext import Bitext
 from optical.distillation import BitextCollator
@@ -20,44 +23,48 @@ from .toy import make_pairs
 ROWS = 1000
 
 
-def sampler(
-    seed: int = 3, *, epoch: int = 0, drop_last: bool = False, rows: int = ROWS
-) -> LengthBatchSampler:
+def sampler(seed: int = 3, *, drop_last: bool = False, rows: int = ROWS) -> LengthBatchSampler:
     generator = random.Random(5)
     dataset = Dataset.from_dict({"length": [generator.randint(3, 40) for _ in range(rows)]})
-    made = LengthBatchSampler(dataset, batch_size=16, drop_last=drop_last, seed=seed)
-    made.set_epoch(epoch)
-    return made
+    return LengthBatchSampler(dataset, batch_size=16, drop_last=drop_last, seed=seed)
 
 
-@pytest.mark.parametrize("epoch", [0, 1])
-def test_every_row_once_an_epoch(epoch: int) -> None:
-    made = sampler(epoch=epoch)
-    batches = list(made)
-    assert sorted(row for batch in batches for row in batch) == list(range(ROWS))
-    assert len(batches) == len(made)
-    assert sorted(map(len, batches)) == [8] + [16] * 62
+def epochs(made: LengthBatchSampler, batches: int, count: int = 1) -> list[list[list[int]]]:
+    """Return the first epochs, of so many batches each."""
+    order = iter(made)
+    return [list(islice(order, batches)) for _ in range(count)]
+
+
+def test_every_row_once_an_epoch() -> None:
+    made = sampler()
+    first, second = epochs(made, 63, 2)
+    for batches in (first, second):
+        assert sorted(row for batch in batches for row in batch) == list(range(ROWS))
+        assert sorted(map(len, batches)) == [8] + [16] * 62
+    assert first != second
+    assert len(made) % 63 == 0
 
 
 def test_dropping_the_last_leaves_full_batches_of_different_rows() -> None:
     made = sampler(drop_last=True)
-    batches = list(made)
+    (batches,) = epochs(made, 62)
     assert {len(batch) for batch in batches} == {16}
-    assert len(batches) == len(made) == 62
+    assert len(made) % 62 == 0
     assert len({row for batch in batches for row in batch}) == 62 * 16
 
 
 def test_an_exact_number_of_batches_loses_nothing() -> None:
     for drop_last in (False, True):
         made = sampler(drop_last=drop_last, rows=160)
-        assert sorted(row for batch in made for row in batch) == list(range(160))
-        assert len(made) == 10
+        (batches,) = epochs(made, 10)
+        assert sorted(row for batch in batches for row in batch) == list(range(160))
+        assert len(made) % 10 == 0
 
 
 def test_similar_lengths_stand_together_but_long_and_short_batches_alternate() -> None:
     made = sampler(rows=16 * 50)
     lengths = made._lengths
-    batches = list(made)
+    (batches,) = epochs(made, 50)
     spread = fmean(max(lengths[row] for row in b) - min(lengths[row] for row in b) for b in batches)
     # 38 lengths over 50 batches: sorted, a batch spans about one of them; unsorted, nearly all.
     assert spread < 2
@@ -65,13 +72,24 @@ def test_similar_lengths_stand_together_but_long_and_short_batches_alternate() -
     assert means not in (sorted(means), sorted(means, reverse=True))
 
 
-def test_order_depends_on_seed_and_epoch_only() -> None:
+def test_order_depends_on_the_seed_only() -> None:
     torch.manual_seed(1)
-    first = list(sampler(epoch=2))
+    first = epochs(sampler(), 63, 3)
     torch.manual_seed(2)
-    assert list(sampler(epoch=2)) == first
-    assert list(sampler(epoch=3)) != first
-    assert list(sampler(seed=4, epoch=2)) != first
+    assert epochs(sampler(), 63, 3) == first
+    assert epochs(sampler(seed=4), 63, 3) != first
+
+
+def test_a_resumed_share_of_a_distributed_run_goes_on_with_the_same_batches() -> None:
+    # Two processes, stopped in the second epoch: what accelerate builds to skip what was done.
+    def share(process: int) -> DataLoader:
+        rows = Dataset.from_dict({"row": list(range(ROWS))})
+        loader = DataLoader(rows, batch_sampler=sampler(drop_last=True), collate_fn=lambda items: items)
+        return prepare_data_loader(loader, num_processes=2, process_index=process, put_on_device=False)
+
+    for process in (0, 1):
+        uninterrupted = list(islice(share(process), 60))
+        assert list(islice(skip_first_batches(share(process), 40), 20)) == uninterrupted[40:]
 
 
 def test_questions_are_repeated_up_to_their_share() -> None:

@@ -7,8 +7,11 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from optical.distillation.development import DevelopmentEvaluator
+from optical.errors import OpticalError
 
 from .toy import make_pairs
+
+Vectors = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 ENGLISH = [english for english, _ in make_pairs(30)]
 
@@ -28,10 +31,19 @@ def collapse(encoder: MultiVectorEncoder) -> MultiVectorEncoder:
     return encoder
 
 
+def teacher_vectors(encoder: MultiVectorEncoder) -> Vectors:
+    """Look like :class:`TeacherVectors`, without its rounding to half precision."""
+    vectors = encoder.encode_query(ENGLISH)
+    return {
+        each: (own, torch.zeros(len(own), dtype=torch.bool))
+        for each, own in zip(ENGLISH, vectors, strict=True)
+    }
+
+
 def test_the_teacher_is_a_perfect_student(
     tiny_teacher: MultiVectorEncoder, logged: pytest.LogCaptureFixture
 ) -> None:
-    evaluator = DevelopmentEvaluator(ENGLISH, tiny_teacher.encode_query(ENGLISH))
+    evaluator = DevelopmentEvaluator(ENGLISH, ENGLISH, teacher_vectors(tiny_teacher))
     figures = evaluator(tiny_teacher)
     assert figures[evaluator.primary_metric] == figures["translation_mrr"] == 1
     assert figures["transport_cost"] == pytest.approx(0, abs=0.01)
@@ -41,7 +53,8 @@ def test_the_teacher_is_a_perfect_student(
 
 def test_mean_reciprocal_rank_of_pairs_that_do_not_belong_together(tiny_teacher: MultiVectorEncoder) -> None:
     vectors = tiny_teacher.encode_query(ENGLISH)
-    shifted = DevelopmentEvaluator(ENGLISH, [*vectors[1:], vectors[0]])(tiny_teacher)
+    english = [*ENGLISH[1:], ENGLISH[0]]
+    shifted = DevelopmentEvaluator(ENGLISH, english, teacher_vectors(tiny_teacher))(tiny_teacher)
     scores = torch.tensor([[(q @ d.T).max(1).values.sum() for d in vectors] for q in vectors])
     expected = []
     for query in range(30):
@@ -56,19 +69,20 @@ def test_mean_reciprocal_rank_of_pairs_that_do_not_belong_together(tiny_teacher:
 def test_a_collapsed_student_is_noticed_and_not_rewarded(
     tiny_teacher: MultiVectorEncoder, logged: pytest.LogCaptureFixture
 ) -> None:
-    vectors = tiny_teacher.encode_query(ENGLISH)
-    figures = DevelopmentEvaluator(ENGLISH, vectors)(collapse(tiny_teacher))
+    vectors = teacher_vectors(tiny_teacher)
+    figures = DevelopmentEvaluator(ENGLISH, ENGLISH, vectors)(collapse(tiny_teacher))
     assert figures["mean_token"] == pytest.approx(1, abs=1e-5)
     # It ranks the English sentences alike for every query: each rank is taken once.
     assert figures["translation_mrr"] == pytest.approx(sum(1 / rank for rank in range(1, 31)) / 30, abs=1e-6)
-    (record,) = logged.records
-    assert "collapsing" in record.getMessage()
-    assert "learning rates" in record.getMessage()
+    collapsing, blurred = (record.getMessage() for record in logged.records)
+    assert "collapsing" in collapsing
+    assert "learning rates" in collapsing
+    assert "blurred" in blurred
 
 
 def test_ties_count_against_the_student(tiny_teacher: MultiVectorEncoder) -> None:
     collapsed = collapse(tiny_teacher)
-    figures = DevelopmentEvaluator(ENGLISH, collapsed.encode_query(ENGLISH))(collapsed)
+    figures = DevelopmentEvaluator(ENGLISH, ENGLISH, teacher_vectors(collapsed))(collapsed)
     assert figures["translation_mrr"] == pytest.approx(1 / 30)
 
 
@@ -76,8 +90,27 @@ def test_plan_entropy_of_a_collapsed_student_is_that_of_the_uniform_plan(
     tiny_teacher: MultiVectorEncoder,
 ) -> None:
     vectors = tiny_teacher.encode_query(ENGLISH)
-    figures = DevelopmentEvaluator(ENGLISH, vectors)(collapse(tiny_teacher))
+    evaluator = DevelopmentEvaluator(ENGLISH, ENGLISH, teacher_vectors(tiny_teacher))
+    figures = evaluator(collapse(tiny_teacher))
     # Equal student tokens cannot be told apart: each takes from all teacher tokens alike.
     token_count = sum(len(each) for each in vectors)
     expected = sum(len(each) * torch.log(torch.tensor(float(len(each)))) for each in vectors) / token_count
     assert figures["plan_entropy"] == pytest.approx(float(expected), abs=1e-3)
+
+
+def test_other_sentences_make_the_search_harder(tiny_teacher: MultiVectorEncoder) -> None:
+    vectors = teacher_vectors(tiny_teacher)
+    wrong = {"foreign": ENGLISH[:5], "english": ENGLISH[5:10]}
+    alone = DevelopmentEvaluator(wrong["foreign"], wrong["english"], vectors)(tiny_teacher)
+    among = DevelopmentEvaluator(wrong["foreign"], wrong["english"], vectors, others=ENGLISH)(tiny_teacher)
+    assert among["translation_mrr"] < alone["translation_mrr"]
+    # Each foreign sentence stands itself among the others and comes first.
+    assert among["translation_mrr"] <= 0.5
+
+
+def test_a_diverged_student_is_refused(tiny_teacher: MultiVectorEncoder) -> None:
+    evaluator = DevelopmentEvaluator(ENGLISH, ENGLISH, teacher_vectors(tiny_teacher))
+    with torch.no_grad():
+        tiny_teacher[0].auto_model.get_input_embeddings().weight.fill_(float("nan"))
+    with pytest.raises(OpticalError, match=r"diverged.*Lower the learning rates"):
+        evaluator(tiny_teacher)

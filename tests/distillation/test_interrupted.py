@@ -107,7 +107,7 @@ def test_ctrl_c_keeps_the_work_for_the_same_command_only(
     assert not output.exists()
     kept = sorted(work.rglob("*"))
     for changed in ({"seed": 1}, {"objective": "mean-pool"}, {"steps": 161}):
-        with pytest.raises(OpticalError, match=f"{work} holds an unfinished run"):
+        with pytest.raises(OpticalError, match=f"{work} holds something else, or an unfinished run"):
             distill(teacher_folder, bitext, output, **{**SETTINGS, **changed})
     assert sorted(work.rglob("*")) == kept
     assert not output.exists()

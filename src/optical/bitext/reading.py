@@ -115,8 +115,9 @@ def read_bitext(sources: Sequence[str | Path], *, strict: bool = False, max_char
     A source is either a file of lines ``english<TAB>foreign``, or two line-aligned files (the layout of
     Moses) written as one string with a comma, English first: ``"train.en,train.sw"``. Names that end in
     ``.gz`` are decompressed. Text becomes Unicode NFC with single spaces. Left out and counted are malformed
-    lines (wrong number of columns, not UTF-8; a warning names file and line of the first 20), pairs with an empty side, with a side of more than
-    ``max_characters`` characters or with equal sides (case aside), and exact repetitions.
+    lines (wrong number of columns, not UTF-8; a warning names file and line of the first 20), pairs with an
+    empty side, with a side of more than ``max_characters`` characters or with equal sides (case aside), and
+    exact repetitions.
 
     Raises:
         OpticalError: a file is missing, a folder, empty or a broken gzip; two aligned files differ in

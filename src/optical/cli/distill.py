@@ -19,7 +19,12 @@ def distill(
         str,
         typer.Option(help="Training loss: optical, mean-pool, or a sum such as 'optical + 0.5*mean-pool'."),
     ] = "optical",
-    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 600,
+    eps: Annotated[float, typer.Option(help="Entropy of the transport plan, in units of the cost.")] = 0.01,
+    special_tokens: Annotated[
+        str,
+        typer.Option(help="[CLS], [SEP] and query expansion in the transport: transport, match or ignore."),
+    ] = "transport",
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 300,
     batch_size: Annotated[int, typer.Option(help="Sentence pairs a step.")] = 64,
     embedding_learning_rate: Annotated[
         float, typer.Option(help="Peak learning rate of the input embeddings.")
@@ -27,7 +32,7 @@ def distill(
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate of all other weights.")] = 2e-4,
     max_tokens: Annotated[
         int, typer.Option(help="Leave out pairs with more tokens than this on a side.")
-    ] = 48,
+    ] = 32,
     question_share: Annotated[
         float, typer.Option(help="Repeat the questions in the bitext until they are this share of it.")
     ] = 0.5,
@@ -62,6 +67,8 @@ def distill(
         progress=True,
         student=student,
         objective=objective,
+        eps=eps,
+        special_tokens=special_tokens,
         steps=steps,
         batch_size=batch_size,
         embedding_learning_rate=embedding_learning_rate,

@@ -23,23 +23,29 @@ def evaluate(
     ] = None,
 ) -> None:
     """Search with every judged query and measure the rankings."""
-    from optical.cli.terminal import quiet, show_table
+    from optical.cli.terminal import quiet, say, show_table
     from optical.collections import read_judgements, read_queries, write_run
     from optical.encoders import load_encoder
+    from optical.errors import OpticalError
     from optical.evaluation import evaluate as measure
     from optical.evaluation import rank
     from optical.files import replace_file
     from optical.index import Index
 
     quiet()
+    for file in (run, json_file):
+        if file is not None and file.is_dir():
+            raise OpticalError(f"{file} is a folder. Name a file to write to.")
     texts, judgements = read_queries(queries), read_judgements(qrels)
+    missing = len(judgements.keys() - texts.keys())
+    if missing:
+        say(f"{missing} of {len(judgements)} judged queries are not in {queries}; they count as 0.")
     with Index.open(index) as opened:
-        depth = min(100, opened.count) if k is None else k
         judged = {query: text for query, text in texts.items() if query in judgements}
-        ranking = rank(opened, judged, load_encoder(encoder), depth, progress=True)
+        ranking = rank(opened, judged, load_encoder(encoder), k, progress=True)
     figures = measure(ranking, judgements)
     if run is not None:
-        write_run(run, ranking, Path(encoder).name)
+        write_run(run, ranking, "optical")
     if json_file is not None:
         with replace_file(json_file) as temporary:
             temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -23,4 +23,4 @@ def graft(
     quiet()
     make(teacher, bitext, output, student=student, dimension=dimension, seed=seed, strict=strict)
     report_student(output)
-    say(f"Saved to {output}. Search with it as it is, or go on with `optical distill`.")
+    say(f"Saved to {output}. Search with it as it is, or train one with `optical distill`.")

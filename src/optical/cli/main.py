@@ -81,7 +81,8 @@ for _command in (graft.graft, distill.distill, index.index, search.search, evalu
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    # Of several processes (torchrun, accelerate launch) only the first speaks.
+    console = Console(stderr=True, soft_wrap=True, highlight=False, quiet=os.environ.get("RANK", "0") != "0")
     console.print("Error:", style="red", end=" ")
     console.print(message, markup=False)
     raise typer.Exit(code)

@@ -31,8 +31,23 @@ def quiet() -> None:
         console=Console(stderr=True, quiet=_SILENT), show_time=False, show_path=False, markup=False
     )
     package = logging.getLogger("optical")
+    handler.addFilter(_Once())
     package.handlers = [handler]
     package.propagate = False
+
+
+class _Once(logging.Filter):
+    """Lets each message pass once: a command that loads an encoder three times has one thing to say of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        new = message not in self._said
+        self._said.add(message)
+        return new
 
 
 def say(message: str) -> None:

@@ -14,6 +14,7 @@ from optical.encoders import query_transformer
 
 _BATCHES_SORTED_TOGETHER = 50
 _MOST_REPETITIONS = 20
+_EPOCHS = 10_000  # more than any run has
 
 
 class BitextCollator:
@@ -72,10 +73,11 @@ def repeat_questions(pairs: Sequence[int], english: Sequence[str], share: float)
 
 
 class LengthBatchSampler(DefaultBatchSampler):
-    """Batches of sentences of similar length, shuffled anew each epoch from the seed alone.
+    """Batches of sentences of similar length, epoch after epoch in an order that the seed alone decides.
 
-    The order depends on nothing but seed and epoch, so a resumed run sees the batches that an uninterrupted one
-    would have seen.
+    All epochs are one sequence, so that the trainer need not say which epoch it is in: told through several
+    layers in a distributed run, it would not arrive. A resumed run skips as many batches as were done and so
+    sees those that an uninterrupted one would have seen.
 
     Args:
         dataset: rows with their number of tokens in the column ``length``.
@@ -89,10 +91,14 @@ class LengthBatchSampler(DefaultBatchSampler):
 
     def __len__(self) -> int:
         full, rest = divmod(len(self._lengths), self.batch_size)
-        return int(full + (rest > 0 and not self.drop_last))
+        return int(full + (rest > 0 and not self.drop_last)) * _EPOCHS
 
     def __iter__(self) -> Iterator[list[int]]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        for epoch in range(_EPOCHS):
+            yield from self._epoch(epoch)
+
+    def _epoch(self, epoch: int) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         order = torch.randperm(len(self._lengths), generator=generator).tolist()
         window = self.batch_size * _BATCHES_SORTED_TOGETHER
         batches: list[list[int]] = []

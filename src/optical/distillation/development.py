@@ -1,7 +1,7 @@
 """How the student does on held-back sentence pairs, and whether it is collapsing."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from sentence_transformers import MultiVectorEncoder
@@ -10,49 +10,74 @@ from sentence_transformers.util import maxsim
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from optical.distillation.teacher_vectors import TeacherVectors
+from optical.errors import OpticalError
 from optical.transport import solve
 
 logger = logging.getLogger(__name__)
 
 PRIMARY_METRIC = "translation_mrr"
 _COLLAPSED = 0.5
+_BLURRED = 0.8
+_FAR_OFF = 0.1
+_REMEDY = "Lower the learning rates or eps, or check that the two sides of the bitext belong together."
 _PAIRS_TRANSPORTED = 256
 
 
 class DevelopmentEvaluator(BaseEvaluator):
     """Figures of a student on held-back pairs; the higher ``translation_mrr``, the better.
 
-    - ``translation_mrr``: mean reciprocal rank of the teacher's vectors of the right English sentence among those of
-      all held-back ones, ranked by MaxSim with the student's vectors of the foreign sentence. Ties count
-      against the student.
+    - ``translation_mrr``: mean reciprocal rank of the right English sentence among all held-back ones and
+      ``others``, ranked by MaxSim of the student's vectors of the foreign sentence with the teacher's of the
+      English one. Ties count against the student.
     - ``transport_cost``: mean transport cost between the two sides, 0 to 2.
     - ``plan_entropy``: mean over student tokens of the entropy of where their mass comes from, in nats. 0: each
-      token has one partner; log n: it is spread over the whole sentence.
-    - ``row_violation``: how far the plans are from the teacher-side marginal; large values mean that the solver
-      did not converge.
+      token has one partner; log n: it is spread over the whole sentence. A warning is logged near log n.
+    - ``row_violation``: how far the plans are from the teacher-side marginal, 0 to 2. A warning is logged where
+      the solver is far from having converged.
     - ``mean_token``: :math:`\\lVert \\frac1N \\sum y \\rVert^2` over all student tokens. 1: all vectors are equal, the
       student has collapsed. A warning is logged once it passes the middle between the teacher's figure and 1.
 
     Args:
         foreign: held-back foreign sentences.
-        vectors: the teacher's token vectors (n, d) of their English translations.
+        english: their translations.
+        vectors: the teacher's of every sentence in ``english`` and ``others``.
+        others: more English sentences to stand among those to be found.
+
+    Raises:
+        OpticalError: (when called) the student's vectors are not finite.
     """
 
-    def __init__(self, foreign: Sequence[str], vectors: Sequence[Tensor]) -> None:
+    def __init__(
+        self,
+        foreign: Sequence[str],
+        english: Sequence[str],
+        vectors: Mapping[str, tuple[Tensor, Tensor]] | TeacherVectors,
+        *,
+        others: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.primary_metric = PRIMARY_METRIC
         self._foreign = list(foreign)
-        self._vectors = list(vectors)
+        pool = {sentence: place for place, sentence in enumerate(dict.fromkeys([*english, *others]))}
+        self._pool = [vectors[sentence][0] for sentence in pool]
+        self._places = torch.tensor([pool[sentence] for sentence in english])
+        self._vectors = [self._pool[place] for place in self._places]
         teacher = _mean_token(self._vectors)
         self._mean_token_limit = teacher + _COLLAPSED * (1 - teacher)
+        self._entropy_limit = _BLURRED * float(torch.tensor([len(v) for v in self._vectors]).log().mean())
 
     def __call__(
         self, model: MultiVectorEncoder, output_path: str | None = None, epoch: float = -1, steps: int = -1
     ) -> dict[str, float]:
         """Return the figures by name."""
         students = [vectors.float().cpu() for vectors in model.encode_query(self._foreign, batch_size=64)]
-        scores = maxsim(students, self._vectors)
-        ranks = (scores >= scores.diagonal().unsqueeze(1)).sum(1)
+        if not all(bool(vectors.isfinite().all()) for vectors in students):
+            raise OpticalError(
+                "Training diverged: the student's vectors are not finite. Lower the learning rates."
+            )
+        scores = maxsim(students, self._pool)
+        ranks = (scores >= scores.gather(1, self._places.unsqueeze(1))).sum(1)
         figures = {
             PRIMARY_METRIC: float((1 / ranks).mean()),
             "mean_token": _mean_token(students),
@@ -78,9 +103,23 @@ class DevelopmentEvaluator(BaseEvaluator):
         if figures["mean_token"] > self._mean_token_limit:
             logger.warning(
                 "The student is collapsing: |mean token|^2 is %.2f (warning from %.2f; 1 = all tokens are equal). "
-                "Lower the learning rates or eps, or check that the two sides of the bitext belong together.",
+                "%s",
                 figures["mean_token"],
                 self._mean_token_limit,
+                _REMEDY,
+            )
+        if figures["plan_entropy"] > self._entropy_limit:
+            logger.warning(
+                "The transport plans are blurred: their entropy is %.2f (warning from %.2f). %s",
+                figures["plan_entropy"],
+                self._entropy_limit,
+                _REMEDY,
+            )
+        if figures["row_violation"] > _FAR_OFF:
+            logger.warning(
+                "The transport plans have not converged: row violation %.2f (warning from %.2f). Raise eps.",
+                figures["row_violation"],
+                _FAR_OFF,
             )
 
 

@@ -4,8 +4,10 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
+from typing import get_args
 
 from optical.errors import OpticalError
+from optical.objectives import SpecialTokens
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,9 @@ class Settings:
     Attributes:
         student: "graft", "transplant", or the Hub id or folder of a checkpoint.
         objective: formula of the training loss, e.g. "optical" or "optical + 0.5*mean-pool".
+        eps: entropy of the transport plan, in units of the cost; see :class:`optical.objectives.OptimalTransportLoss`.
+        special_tokens: what becomes of [CLS], [SEP] and query-expansion tokens in the transport: "transport",
+            "match" or "ignore".
         steps: optimiser steps.
         batch_size: sentence pairs a step and process.
         embedding_learning_rate: peak rate of the input embeddings; most of a new language is learned there.
@@ -30,11 +35,13 @@ class Settings:
 
     student: str = "graft"
     objective: str = "optical"
-    steps: int = 600
+    eps: float = 0.01
+    special_tokens: SpecialTokens = "transport"
+    steps: int = 300
     batch_size: int = 64
     embedding_learning_rate: float = 3e-3
     learning_rate: float = 2e-4
-    max_tokens: int = 48
+    max_tokens: int = 32
     question_share: float = 0.5
     held_back: int = 500
     evaluations: int = 4
@@ -50,6 +57,11 @@ class Settings:
             if not 0 <= getattr(self, name) < math.inf:
                 raise OpticalError(f"{name} is {getattr(self, name)}. It must be a number from 0 up.")
 
+        if self.special_tokens not in get_args(SpecialTokens):
+            names = ", ".join(get_args(SpecialTokens))
+            raise OpticalError(f"special_tokens is {self.special_tokens!r}. Choose one of {names}.")
+        if not 1e-4 <= self.eps < math.inf:
+            raise OpticalError(f"eps is {self.eps}. It must be at least 0.0001; 0.01 is a good value.")
         if not 0 <= self.question_share < 1:
             raise OpticalError(
                 f"question_share is {self.question_share}. It must be a number from 0 to below 1."
@@ -60,7 +72,7 @@ class Settings:
         return asdict(self)
 
 
-def identity(settings: Settings, teacher: str, bitext: str) -> str:
-    """Name a run by all that decides its result: settings, and the digests of teacher and bitext."""
+def identity(settings: Settings, teacher: list[str], bitext: str) -> str:
+    """Name a run by all that decides its result: settings, fingerprints of the teacher, digest of the bitext."""
     content = json.dumps([settings.as_dict(), teacher, bitext], sort_keys=True)
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()

@@ -1,33 +1,36 @@
 """A distillation run from bitext to saved artefact."""
 
 import json
-import re
+import logging
 import shutil
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
-from sentence_transformers.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
-from transformers import PrinterCallback
+from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext, read_bitext
-from optical.distillation.batches import BitextCollator, LengthBatchSampler, repeat_questions
+from optical.distillation.batches import repeat_questions
 from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluator
 from optical.distillation.progress import TrainingProgress
 from optical.distillation.settings import Settings, identity
 from optical.distillation.teacher_vectors import TeacherVectors
+from optical.distillation.trainer import last_checkpoint, make_trainer
 from optical.encoders import (
+    PROVENANCE_FILE,
     assemble,
     fingerprint,
     load_encoder,
     make_student,
-    query_modules,
+    query_lengths,
+    query_limit,
     query_transformer,
+    read_provenance,
     save_artefact,
     versions,
 )
@@ -35,6 +38,10 @@ from optical.errors import OpticalError
 from optical.files import create_folder, replace_file, require_absent
 from optical.objectives import make_objective
 
+logger = logging.getLogger(__name__)
+
+# English sentences of the training part that stand among those to be found, to make the search hard.
+_DEVELOPMENT_POOL = 4000
 _ORIGIN_FILE = "origin.json"
 
 
@@ -95,7 +102,7 @@ def graft(
     target = Path(output)
     require_absent(target)
     pairs = read_bitext(_sources(bitext), strict=strict)
-    encoder = load_encoder(teacher, dimension=dimension)
+    encoder = _load_teacher(str(teacher), dimension)
     made = make_student(student, encoder, pairs, seed=seed)
     artefact = assemble(made.encoder, encoder)
     provenance = {
@@ -128,8 +135,7 @@ class _Run:
         self._progress = progress
         self._work = target.with_name(target.name + ".partial")
         self._cache = cache or self._work
-        self._on_cpu = not torch.accelerator.is_available()
-        self._state = PartialState(cpu=self._on_cpu)
+        self._state = PartialState(cpu=not torch.accelerator.is_available())
         self._training, self._development = bitext.split(settings.held_back, settings.seed)
         if len(self._development) < 2:
             raise OpticalError(
@@ -150,48 +156,44 @@ class _Run:
 
     def _finish(self) -> MultiVectorEncoder:
         started = time.monotonic()
-        teacher = load_encoder(self._teacher_name, dimension=self._settings.dimension)
-        # A slip in the formula must not wait for the teacher's vectors.
+        teacher = _load_teacher(self._teacher_name, self._settings.dimension)
+        # A slip in the objective must not wait for the teacher's vectors.
         make_objective(self._settings.objective, teacher)
         with self._state.main_process_first():
-            self._claim_work_folder(fingerprint(teacher))
+            self._claim_work_folder(teacher)
             self._make_student(teacher)
-            sentences = self._bitext.english
-            lengths = _token_counts(teacher, sentences)
-            short = [
-                each for each, n in zip(sentences, lengths, strict=True) if n <= self._settings.max_tokens
-            ]
-            if len(set(short).intersection(self._development.english)) < 2:
-                raise OpticalError(
-                    f"Nearly all English sentences have more than {self._settings.max_tokens} tokens, and none is left "
-                    "to hold back. Raise max_tokens."
-                )
-            vectors = TeacherVectors.cached(teacher, short, self._cache, progress=self._progress)
-        encoder = MultiVectorEncoder(str(self._work / "start"))
-        pairs = zip(self._development.foreign, self._development.english, strict=True)
-        held_back = [(foreign, vectors[english][0]) for foreign, english in pairs if english in vectors]
-        evaluator = DevelopmentEvaluator(
-            [foreign for foreign, _ in held_back], [target for _, target in held_back]
-        )
+            vectors = self._teacher_vectors(teacher)
+        start = self._work / "start"
+        encoder = MultiVectorEncoder(str(start))
+        evaluator = self._evaluator(vectors)
         before = evaluator(encoder)
-        trainer = self._trainer(encoder, vectors, evaluator)
+        dataset, checkpoints = self._dataset(encoder, vectors), self._work / "checkpoints"
+        trainer = make_trainer(encoder, dataset, vectors, evaluator, self._settings, checkpoints)
         progress = TrainingProgress(shown=self._progress)
         trainer.add_callback(progress)
         with progress:
-            trainer.train(resume_from_checkpoint=_last_checkpoint(self._work / "checkpoints"))
-        after = evaluator(encoder)
+            trainer.train(resume_from_checkpoint=last_checkpoint(checkpoints))
+        after, best_step = evaluator(encoder), trainer.state.best_global_step
+        if after[PRIMARY_METRIC] < before[PRIMARY_METRIC]:
+            logger.warning(
+                "Training made the student worse (%s %.4f before, %.4f after), so the untrained one is the result. "
+                "Lower the learning rates, or look for bad pairs in the bitext.",
+                PRIMARY_METRIC,
+                before[PRIMARY_METRIC],
+                after[PRIMARY_METRIC],
+            )
+            encoder, after, best_step = MultiVectorEncoder(str(start)), before, 0
         if self._state.is_main_process:
-            made = json.loads((self._work / "start" / _ORIGIN_FILE).read_text(encoding="utf-8"))
             provenance = {
                 **_provenance(self._teacher_name, teacher, self._bitext),
-                "student": made,
+                "student": json.loads((start / _ORIGIN_FILE).read_text(encoding="utf-8")),
                 "settings": self._settings.as_dict(),
-                "objective": trainer.loss.get_config_dict(),
-                "training_pairs": len(trainer.train_dataset),
+                "objective": {"formula": self._settings.objective, **trainer.loss.get_config_dict()},
+                "training_pairs": len(dataset),
                 "processes": self._state.num_processes,
                 "device": str(encoder.device),
                 "seconds": round(time.monotonic() - started, 1),
-                "best_step": trainer.state.best_global_step,
+                "best_step": best_step,
                 "development_before": before,
                 "development_after": after,
             }
@@ -202,13 +204,14 @@ class _Run:
             shutil.rmtree(self._work)
         return encoder
 
-    def _claim_work_folder(self, teacher: str) -> None:
-        name = identity(self._settings, teacher, self._bitext.digest())
+    def _claim_work_folder(self, teacher: MultiVectorEncoder) -> None:
+        sides = [fingerprint(teacher, "query"), fingerprint(teacher, "document")]
+        name = identity(self._settings, sides, self._bitext.digest())
         marker = self._work / "run.txt"
-        if marker.exists() and marker.read_text(encoding="utf-8") != name:
+        if self._work.exists() and not (marker.exists() and marker.read_text(encoding="utf-8") == name):
             raise OpticalError(
-                f"{self._work} holds an unfinished run with another teacher, bitext or other settings. Repeat that "
-                "command to finish it, or remove the folder to start anew."
+                f"{self._work} holds something else, or an unfinished run with another teacher, bitext or other "
+                "settings. Repeat that command to finish it, or remove the folder to start anew."
             )
         self._work.mkdir(parents=True, exist_ok=True)
         with replace_file(marker) as temporary:
@@ -225,14 +228,35 @@ class _Run:
                 origin = {"kind": student.kind, **student.origin}
                 (folder / _ORIGIN_FILE).write_text(json.dumps(origin), encoding="utf-8")
 
+    def _teacher_vectors(self, teacher: MultiVectorEncoder) -> TeacherVectors:
+        """Compute or find the vectors of the English sentences that are short enough."""
+        short = _short(teacher, self._bitext.english, self._settings.max_tokens)
+        if len(short.keys() & set(self._development.english)) < 2:
+            raise OpticalError(
+                f"Nearly all English sentences have more than {self._settings.max_tokens} tokens, and none is left "
+                "to hold back. Raise max_tokens."
+            )
+        return TeacherVectors.cached(teacher, list(short), self._cache, progress=self._progress)
+
+    def _evaluator(self, vectors: TeacherVectors) -> DevelopmentEvaluator:
+        pairs = zip(self._development.foreign, self._development.english, strict=True)
+        held_back = [(foreign, english) for foreign, english in pairs if english in vectors]
+        others = (english for english in dict.fromkeys(self._training.english) if english in vectors)
+        return DevelopmentEvaluator(
+            [foreign for foreign, _ in held_back],
+            [english for _, english in held_back],
+            vectors,
+            others=list(islice(others, _DEVELOPMENT_POOL)),
+        )
+
     def _dataset(self, encoder: MultiVectorEncoder, vectors: TeacherVectors) -> Dataset:
         """Return the training pairs that are short enough on both sides."""
         pairs, most = self._training, self._settings.max_tokens
-        lengths = _token_counts(encoder, pairs.foreign)
+        lengths = _short(encoder, pairs.foreign, most)
         short = [
             pair
-            for pair, (length, english) in enumerate(zip(lengths, pairs.english, strict=True))
-            if length <= most and english in vectors
+            for pair, (foreign, english) in enumerate(zip(pairs.foreign, pairs.english, strict=True))
+            if foreign in lengths and english in vectors
         ]
         step = self._settings.batch_size * self._state.num_processes
         if len(short) < step:
@@ -241,73 +265,31 @@ class _Run:
                 "step. Lower batch_size, raise max_tokens, or give more bitext."
             )
         chosen = repeat_questions(short, pairs.english, self._settings.question_share)
-        columns = {
-            "foreign": [pairs.foreign[pair] for pair in chosen],
-            "english": [pairs.english[pair] for pair in chosen],
-            "length": [max(lengths[pair], vectors.length(pairs.english[pair])) for pair in chosen],
-        }
-        return Dataset.from_dict(columns)
-
-    def _trainer(
-        self, encoder: MultiVectorEncoder, vectors: TeacherVectors, evaluator: DevelopmentEvaluator
-    ) -> MultiVectorEncoderTrainer:
-        settings = self._settings
-        # Widget examples and a look at the Hub would cost time and a network for nothing.
-        encoder.model_card_data.generate_widget_examples = False
-        encoder.model_card_data.local_files_only = True
-        encoder.requires_grad_(False)
-        for module in query_modules(encoder):
-            module.requires_grad_(True)
-        embeddings = query_transformer(encoder).auto_model.get_input_embeddings().weight
-        (embeddings_name,) = (name for name, weight in encoder.named_parameters() if weight is embeddings)
-        bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-        arguments = MultiVectorEncoderTrainingArguments(
-            output_dir=str(self._work / "checkpoints"),
-            max_steps=settings.steps,
-            per_device_train_batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            learning_rate_mapping={re.escape(embeddings_name) + "$": settings.embedding_learning_rate},
-            warmup_steps=0.1,
-            weight_decay=0.0,
-            use_cpu=self._on_cpu,
-            bf16=bfloat16 if settings.bfloat16 is None else settings.bfloat16,
-            seed=settings.seed,
-            batch_sampler=LengthBatchSampler,
-            router_mapping={"foreign": "query"},
-            eval_strategy="steps",
-            eval_steps=1 / settings.evaluations,
-            save_strategy="steps",
-            save_steps=1 / settings.evaluations,
-            save_total_limit=2,
-            load_best_model_at_end=True,
-            metric_for_best_model=f"eval_{PRIMARY_METRIC}",
-            logging_steps=min(50, settings.steps),
-            disable_tqdm=True,
-            report_to="none",
-            dataloader_pin_memory=False,
-            remove_unused_columns=False,
-        )
-        trainer = MultiVectorEncoderTrainer(
-            model=encoder,
-            args=arguments,
-            train_dataset=self._dataset(encoder, vectors),
-            loss=make_objective(settings.objective, encoder),
-            evaluator=evaluator,
-            data_collator=BitextCollator(encoder, vectors),
-        )
-        trainer.remove_callback(PrinterCallback)
-        return trainer
+        foreign, english = [pairs.foreign[pair] for pair in chosen], [pairs.english[pair] for pair in chosen]
+        longer = [max(lengths[f], vectors.length(e)) for f, e in zip(foreign, english, strict=True)]
+        return Dataset.from_dict({"foreign": foreign, "english": english, "length": longer})
 
 
 def _sources(bitext: str | Path | Sequence[str | Path]) -> list[str | Path]:
     return [bitext] if isinstance(bitext, str | Path) else list(bitext)
 
 
-def _token_counts(encoder: MultiVectorEncoder, sentences: list[str]) -> list[int]:
-    """Return the number of tokens of each sentence on the query side, special tokens included."""
-    tokenizer = query_transformer(encoder).tokenizer
-    encoded = tokenizer(sentences, padding=False, truncation=False, verbose=False)["input_ids"]
-    return [len(ids) for ids in encoded]
+def _load_teacher(name: str, dimension: int) -> MultiVectorEncoder:
+    if (Path(name) / PROVENANCE_FILE).is_file():
+        teacher = read_provenance(name)["teacher"]["name"]
+        raise OpticalError(
+            f"{name} is itself a student: its queries are not English. Name its teacher ({teacher}) as the teacher."
+        )
+    return load_encoder(name, dimension=dimension)
+
+
+def _short(encoder: MultiVectorEncoder, sentences: list[str], most: int) -> dict[str, int]:
+    """Return the number of tokens of each distinct sentence that has at most ``most`` and is not cut off."""
+    limit = query_limit(encoder)
+    most = most if limit is None else min(most, limit)
+    distinct = list(dict.fromkeys(sentences))
+    lengths = zip(distinct, query_lengths(encoder, distinct), strict=True)
+    return {sentence: length for sentence, length in lengths if length <= most}
 
 
 def _provenance(name: str, teacher: MultiVectorEncoder, bitext: Bitext) -> dict[str, Any]:
@@ -324,17 +306,3 @@ def _switch_off_dropout(encoder: MultiVectorEncoder) -> None:
     for name, value in vars(config).items():
         if "dropout" in name and isinstance(value, float):
             setattr(config, name, 0.0)
-
-
-def _last_checkpoint(folder: Path) -> str | None:
-    # trainer_state.json is written last: without it, or with half of it, the process died while it saved.
-    complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
-    return str(max(complete, key=lambda path: int(path.name.rpartition("-")[2]))) if complete else None
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return True

@@ -1,6 +1,6 @@
 """Teacher, students and the saved artefact."""
 
-from optical.encoders.artefact import assemble, read_provenance, save_artefact, versions
+from optical.encoders.artefact import PROVENANCE_FILE, assemble, read_provenance, save_artefact, versions
 from optical.encoders.fingerprint import fingerprint
 from optical.encoders.loading import load_encoder
 from optical.encoders.sides import (
@@ -13,6 +13,7 @@ from optical.encoders.sides import (
 from optical.encoders.students import Student, make_student
 
 __all__ = [
+    "PROVENANCE_FILE",
     "Student",
     "assemble",
     "document_modules",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from huggingface_hub import HfApi, try_to_load_from_cache
 from safetensors import SafetensorError
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
@@ -84,8 +85,13 @@ def project_tokens(transformer: Transformer, dimension: int, *, seed: int) -> Mu
 
 
 def is_late_interaction(name_or_folder: str | Path) -> bool:
-    """Say whether a checkpoint was made for one vector a token."""
+    """Say whether a checkpoint was made for one vector a token.
+
+    Raises:
+        OpticalError: no encoder in that folder, no such Hub id, or the Hub could not be reached.
+    """
     name = str(name_or_folder)
+    _require_encoder(name)
     for file, key, wanted in (
         ("config_sentence_transformers.json", "model_type", {"MultiVectorEncoder", "ColBERT"}),
         ("config.json", "architectures", {"HF_ColBERT"}),
@@ -103,21 +109,31 @@ def is_late_interaction(name_or_folder: str | Path) -> bool:
     return False
 
 
-def _load(name: str) -> MultiVectorEncoder:
+def _require_encoder(name: str) -> None:
     folder = Path(name)
-    if folder.exists() and not (folder / "modules.json").exists() and not (folder / "config.json").exists():
-        raise OpticalError(
-            f"{name} holds no encoder (neither modules.json nor config.json). Give the folder that holds one."
-        )
-    try:
-        return MultiVectorEncoder(name)
-    except (OSError, ValueError, SafetensorError) as error:
-        if folder.exists():
-            reason = str(error).partition("\n")[0]
+    if folder.exists():
+        if not (folder / "modules.json").exists() and not (folder / "config.json").exists():
             raise OpticalError(
-                f"{name} is damaged or incomplete ({reason}). Copy or download the encoder again."
-            ) from error
+                f"{name} holds no encoder (neither modules.json nor config.json). Give the folder that holds one."
+            )
+        return
+    # Left to itself, each of the many look-ups of loading would try the network again for minutes.
+    try:
+        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
+            HfApi().model_info(name, timeout=10)
+    except Exception as error:
         raise OpticalError(
             f"{name} could not be loaded: it is neither a folder with an encoder nor a Hub id that can be reached "
             f"from here. Check the name and the network, or give a local folder. ({type(error).__name__})"
+        ) from error
+
+
+def _load(name: str) -> MultiVectorEncoder:
+    _require_encoder(name)
+    try:
+        return MultiVectorEncoder(name)
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).partition("\n")[0]
+        raise OpticalError(
+            f"{name} is damaged or incomplete ({reason}). Copy or download the encoder again."
         ) from error

@@ -11,6 +11,7 @@ from sentence_transformers import MultiVectorEncoder
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from optical.bitext import Bitext, estimate_translation_table
+from optical.encoders.artefact import PROVENANCE_FILE, read_provenance
 from optical.encoders.initialisation import initialise_embeddings
 from optical.encoders.loading import is_late_interaction, load_encoder, load_transformer, project_tokens
 from optical.encoders.sides import query_modules, query_transformer
@@ -85,7 +86,16 @@ def adopt(name_or_folder: str | Path, teacher: MultiVectorEncoder, *, seed: int 
                 f"The student {name_or_folder} makes vectors of {encoder.get_embedding_dimension()} dimensions, the "
                 f"teacher of {dimension}. Choose a student of the teacher's dimension, or one without a projection."
             )
-    return Student(encoder, str(name_or_folder))
+    return Student(encoder, str(name_or_folder), _origin(Path(name_or_folder)))
+
+
+def _origin(folder: Path) -> dict[str, int]:
+    """Return what a saved artefact says of the making of its student; nothing for other checkpoints."""
+    if not (folder / PROVENANCE_FILE).is_file():
+        return {}
+    return {
+        name: count for name, count in read_provenance(folder).get("student", {}).items() if name != "kind"
+    }
 
 
 def _with_vocabulary(

@@ -8,40 +8,51 @@ from sentence_transformers import MultiVectorEncoder
 from optical.errors import OpticalError
 from optical.objectives.distillation_loss import DistillationLoss, TokenPairs
 from optical.objectives.mean_pool import MeanPoolLoss
-from optical.objectives.optimal_transport import OptimalTransportLoss
+from optical.objectives.optimal_transport import OptimalTransportLoss, SpecialTokens
 from optical.objectives.weighted_sum import WeightedSumLoss
 
-OBJECTIVES: dict[str, Callable[[MultiVectorEncoder], DistillationLoss]] = {
-    "optical": OptimalTransportLoss,
-    "mean-pool": MeanPoolLoss,
-}
-
 __all__ = [
-    "OBJECTIVES",
     "DistillationLoss",
     "MeanPoolLoss",
     "OptimalTransportLoss",
+    "SpecialTokens",
     "TokenPairs",
     "WeightedSumLoss",
     "make_objective",
 ]
 
 
-def make_objective(formula: str, model: MultiVectorEncoder) -> DistillationLoss:
+def make_objective(
+    formula: str,
+    model: MultiVectorEncoder,
+    *,
+    eps: float = 0.01,
+    special_tokens: SpecialTokens = "transport",
+) -> DistillationLoss:
     """Make the loss that a formula such as ``optical``, ``mean-pool`` or ``optical + 0.5*mean-pool`` names.
+
+    Args:
+        formula: names of objectives, each with a weight if that is not 1, joined by ``+``.
+        model: the student.
+        eps: see :class:`OptimalTransportLoss`; other objectives do not look at it.
+        special_tokens: likewise.
 
     Raises:
         OpticalError: an unknown name or a weight that is not a positive number.
     """
+    objectives: dict[str, Callable[[], DistillationLoss]] = {
+        "optical": lambda: OptimalTransportLoss(model, eps=eps, special_tokens=special_tokens),
+        "mean-pool": lambda: MeanPoolLoss(model),
+    }
     terms: dict[str, tuple[float, DistillationLoss]] = {}
     for term in formula.split("+"):
         weight, star, name = term.rpartition("*")
         name = name.strip()
-        if name not in OBJECTIVES or name in terms:
+        if name not in objectives or name in terms:
             raise OpticalError(
-                f"The objective {formula!r} has {name!r} in it. Add up different ones of: {', '.join(OBJECTIVES)}."
+                f"The objective {formula!r} has {name!r} in it. Add up different ones of: {', '.join(objectives)}."
             )
-        terms[name] = (_positive(weight if star else "1", formula), OBJECTIVES[name](model))
+        terms[name] = (_positive(weight if star else "1", formula), objectives[name]())
     if [weight for weight, _ in terms.values()] == [1]:
         ((_, only),) = terms.values()
         return only

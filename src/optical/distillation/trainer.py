@@ -1,0 +1,126 @@
+"""The sentence-transformers trainer, set up for distillation, and its checkpoints."""
+
+import json
+import math
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
+from sentence_transformers.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from optical.distillation.batches import BitextCollator, LengthBatchSampler
+from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluator
+from optical.distillation.settings import Settings
+from optical.distillation.teacher_vectors import TeacherVectors
+from optical.encoders import query_modules, query_transformer
+from optical.objectives import make_objective
+
+_SECONDS_BETWEEN_CHECKPOINTS = 120
+
+
+def make_trainer(
+    encoder: MultiVectorEncoder,
+    dataset: Dataset,
+    vectors: TeacherVectors,
+    evaluator: DevelopmentEvaluator,
+    settings: Settings,
+    folder: Path,
+) -> MultiVectorEncoderTrainer:
+    """Make a trainer of the query side of ``encoder``; its document side is frozen.
+
+    Args:
+        encoder: the artefact to train.
+        dataset: rows with ``foreign``, ``english`` and ``length``.
+        vectors: the teacher's, of every ``english``.
+        evaluator: its primary figure chooses the best checkpoint.
+        settings: of the run.
+        folder: for checkpoints.
+    """
+    # Widget examples and a look at the Hub would cost time and a network for nothing.
+    encoder.model_card_data.generate_widget_examples = False
+    encoder.model_card_data.local_files_only = True
+    encoder.requires_grad_(False)
+    for module in query_modules(encoder):
+        module.requires_grad_(True)
+    embeddings = query_transformer(encoder).auto_model.get_input_embeddings().weight
+    (embeddings_name,) = (name for name, weight in encoder.named_parameters() if weight is embeddings)
+    bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    steps_between = math.ceil(settings.steps / settings.evaluations)
+    arguments = MultiVectorEncoderTrainingArguments(
+        output_dir=str(folder),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        learning_rate_mapping={re.escape(embeddings_name) + "$": settings.embedding_learning_rate},
+        warmup_steps=0.1,
+        weight_decay=0.0,
+        use_cpu=not torch.accelerator.is_available(),
+        bf16=bfloat16 if settings.bfloat16 is None else settings.bfloat16,
+        seed=settings.seed,
+        batch_sampler=LengthBatchSampler,
+        router_mapping={"foreign": "query"},
+        eval_strategy="steps",
+        eval_steps=steps_between,
+        save_strategy="steps",
+        save_steps=steps_between,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model=f"eval_{PRIMARY_METRIC}",
+        logging_steps=min(50, settings.steps),
+        disable_tqdm=True,
+        report_to="none",
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+    )
+    trainer = MultiVectorEncoderTrainer(
+        model=encoder,
+        args=arguments,
+        train_dataset=dataset,
+        loss=make_objective(
+            settings.objective, encoder, eps=settings.eps, special_tokens=settings.special_tokens
+        ),
+        evaluator=evaluator,
+        data_collator=BitextCollator(encoder, vectors),
+        callbacks=[_RegularCheckpoints()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """Return the newest complete checkpoint in ``folder``, or None."""
+    complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
+    return str(max(complete, key=lambda path: int(path.name.rpartition("-")[2]))) if complete else None
+
+
+class _RegularCheckpoints(TrainerCallback):
+    """Saves now and then besides the evaluations, so that a stopped run loses little."""
+
+    def __init__(self) -> None:
+        self._saved = time.monotonic()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if args.world_size == 1 and time.monotonic() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            # Of several processes each has a clock of its own, and all must save together.
+            control.should_save = True
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._saved = time.monotonic()
+
+
+def _is_json(path: Path) -> bool:
+    # trainer_state.json is written last: without it, or with half of it, the process died while it saved.
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
