@@ -46,7 +46,9 @@ def stop_after_first_checkpoint(
                 chunks.append(chunk)
 
     reader = threading.Thread(target=read)
-    process = subprocess.Popen(command, stderr=theirs, env={**os.environ, "TERM": "xterm"})
+    # Sums over several threads are rounded differently from those of the one that the tests use.
+    environment = {**os.environ, "TERM": "xterm", "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen(command, stderr=theirs, env=environment)
     os.close(theirs)
     reader.start()
     try:
