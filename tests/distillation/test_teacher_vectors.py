@@ -93,3 +93,13 @@ def test_nothing_stays_of_a_failed_computation(
     with pytest.raises(ValueError, match="Unsupported input"):
         TeacherVectors.compute(tiny_teacher, unreadable, tmp_path / "vectors")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_tells_apart_teachers_that_differ_in_their_queries_only(
+    tiny_teacher: MultiVectorEncoder, tmp_path: Path
+) -> None:
+    sentences = ["the river is big", "who is the teacher"]
+    plain = TeacherVectors.cached(tiny_teacher, sentences, tmp_path)
+    tiny_teacher.prompts["query"] = "where is "
+    prompted = TeacherVectors.cached(tiny_teacher, sentences, tmp_path)
+    assert prompted.length(sentences[0]) == plain.length(sentences[0]) + 2

@@ -56,11 +56,11 @@ class TeacherVectors:
     ) -> "TeacherVectors":
         """Open the vectors of ``sentences`` in the folder ``cache``, after computing them if they are not there.
 
-        They lie in a sub-folder named by teacher and sentences, so that runs with the same teacher and bitext
-        can share a cache.
+        They lie in a sub-folder named by the teacher's query side and the sentences, so that runs with the same
+        teacher and bitext can share a cache.
         """
         distinct = list(dict.fromkeys(sentences))
-        content = json.dumps([fingerprint(teacher), distinct]).encode()
+        content = json.dumps([fingerprint(teacher, "query"), distinct]).encode()
         folder = cache / f"teacher-vectors-{hashlib.blake2b(content, digest_size=8).hexdigest()}"
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
