@@ -1,6 +1,9 @@
-"""A teacher small enough to be made in every test run: random weights, real tokenizer, real modules."""
+"""What many tests need: a teacher small enough to be made in every run, and a full disk."""
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on the Hub; read when huggingface_hub is imported
@@ -22,6 +25,17 @@ woman man school teacher doctor hospital market food maize rice fish cow goat ro
 capital country president first year day night rain sun farm farmer sick medicine book read write buy sell
 money price big small old new good bad born live work eat drink sleep run walk kenya tanzania nairobi
 """.split()
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let the system refuse to write more than ``size`` bytes to a file, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,11 @@
 
 import errno
 import os
-import resource
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from optical.collections import Passage
 from optical.encoders import load_encoder
 from optical.index import Index
 
+from ..conftest import largest_file
 from ..distillation.toy import make_pairs
 from .conftest import Outcome
 
@@ -34,17 +33,6 @@ def assert_refused(outcome: Outcome, *mentions: object) -> None:
     assert len(line) < 500
     for mention in mentions:
         assert str(mention) in line
-
-
-@contextmanager
-def files_up_to(size: int) -> Iterator[None]:
-    """Let the system refuse to write more than ``size`` bytes to a file, as a full disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -356,7 +344,7 @@ def test_full_disk(
         "graft": ("--teacher", teacher, "--bitext", bitext),
         "index": ("--encoder", teacher, "--passages", passages),
     }
-    with files_up_to(size):
+    with largest_file(size):
         outcome = command(verb, *sources[verb], "--output", made / "result")
     assert_refused(outcome, "could not be written" if verb == "index" else "disk is full")
     assert not any(made.iterdir())
@@ -368,7 +356,7 @@ def test_full_disk_leaves_a_distillation_that_can_go_on(
     size: int, command: Command, teacher: Path, bitext: Path, made: Path
 ) -> None:
     arguments = ("distill", "--teacher", teacher, "--bitext", bitext, "--output", made / "student", *SMALL)
-    with files_up_to(size):
+    with largest_file(size):
         outcome = command(*arguments)
     assert_refused(outcome, "disk is full", "Free some space")
     assert not (made / "student").exists()
@@ -383,7 +371,7 @@ def test_full_disk_while_writing_results(
     (tmp_path / "qrels.tsv").write_bytes(QRELS)
     files = ("--queries", tmp_path / "queries.tsv", "--qrels", tmp_path / "qrels.tsv")
     for option in ("--run", "--json"):
-        with files_up_to(50):
+        with largest_file(50):
             outcome = command("evaluate", index, *files, "--encoder", teacher, option, made / "result")
         assert_refused(outcome, os.strerror(errno.EFBIG))
         assert not any(made.iterdir())

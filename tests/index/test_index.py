@@ -2,12 +2,10 @@
 
 import copy
 import json
-import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from random import Random
@@ -20,6 +18,8 @@ from sentence_transformers.base.modules import Router
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index import Hit, Index
+
+from ..conftest import largest_file
 
 WORDS = [
     "water",
@@ -342,16 +342,6 @@ def test_open_explains_what_is_not_an_index(
     (path / "index.json").write_text(json.dumps(manifest | {"format": 99}))
     with pytest.raises(OpticalError, match=r"newer version.*99.*Upgrade"):
         Index.open(path)
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [100, 3_000, 20_000, 30_000])

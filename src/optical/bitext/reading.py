@@ -1,12 +1,9 @@
 """Read parallel text, say what was left out of it, and divide it for training."""
 
-import codecs
-import gzip
 import hashlib
 import logging
 import random
 import unicodedata
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from optical.errors import OpticalError
+from optical.files import decode_line, numbered_lines
 
 logger = logging.getLogger(__name__)
 
@@ -212,50 +210,3 @@ def _read_aligned(english_path: Path, foreign_path: Path) -> Iterator[tuple[str,
             f"{english_path} has {counts[0]} lines but {foreign_path} has {counts[1]}. "
             "Line i of one must translate line i of the other: align the files again."
         )
-
-
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Return an iterator of (line number from 1, line without its end) over a plain or ``.gz`` file.
-
-    Lines end at LF or CR LF only, whatever else Unicode counts as a line end; a byte order mark at the
-    start is removed. That the file is there is checked at once, its content while iterating.
-
-    Raises:
-        OpticalError: the file is missing, a folder, unreadable, a broken gzip or without any line.
-    """
-    if path.is_dir():
-        raise OpticalError(f"{path} is a folder. Name a file.")
-    if not path.exists():
-        raise OpticalError(f"{path} does not exist. Check the path.")
-    return _numbered_lines(path)
-
-
-def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                yield number, (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).rstrip(b"\r\n")
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise OpticalError(
-            f"{path} is broken gzip after line {number} ({error}). Fetch or compress it again."
-        ) from error
-    except OSError as error:
-        raise OpticalError(f"{path} cannot be read ({error.strerror or error}).") from error
-    if number == 0:
-        raise OpticalError(f"{path} is empty. Name a file with text in it.")
-
-
-def decode_line(line: bytes) -> str:
-    """Return ``line`` as text.
-
-    Raises:
-        ValueError: it is not UTF-8, or has a NUL character as UTF-16 files do; the message says which.
-    """
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 at byte {error.start + 1}") from error
-    if "\0" in text:
-        raise ValueError("a NUL character, perhaps because the text is UTF-16")
-    return text

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from optical.bitext.reading import decode_line, numbered_lines
 from optical.errors import OpticalError
+from optical.files import decode_line, numbered_lines
 
 
 def inside_beir_folder(path: Path, name: str) -> Path:
@@ -27,7 +27,7 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     That the file is there is checked at once, its content while iterating.
 
     Raises:
-        OpticalError: as :func:`optical.bitext.reading.numbered_lines`, or a line is not UTF-8.
+        OpticalError: as :func:`optical.files.numbered_lines`, or a line is not UTF-8.
     """
     return _decoded(path, numbered_lines(path))
 

@@ -24,6 +24,8 @@ def query_transformer(encoder: MultiVectorEncoder) -> Transformer:
 
 def query_lengths(encoder: MultiVectorEncoder, texts: Sequence[str]) -> list[int]:
     """Return how many tokens each text has as a query, prompt and special tokens included, nothing cut off."""
+    if not texts:
+        return []  # the tokenizers below fail on no text at all
     prompt = encoder.prompts.get("query") or ""
     tokenizer = query_transformer(encoder).tokenizer
     encoded = tokenizer([prompt + text for text in texts], padding=False, truncation=False, verbose=False)

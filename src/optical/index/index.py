@@ -21,7 +21,7 @@ from optical.files import create_folder, require_absent
 from optical.index.engine import Engine, check_k, check_vectors
 from optical.index.exact import ExactEngine
 from optical.index.manifest import MANIFEST, new_manifest, read_manifest, teacher_of
-from optical.index.queries import check_query_text
+from optical.index.queries import check_query_texts
 from optical.index.store import PassageStore
 
 # Batches encoded and stored at a time: enough passages for the encoder to sort them by length.
@@ -182,8 +182,7 @@ class Index:
         self._require_open()
         check_k(k, self.count)
         self._require_teacher(encoder)
-        for query in queries:
-            check_query_text(query, encoder)
+        check_query_texts(queries, encoder)
         vectors = encoder.encode_query(list(queries), batch_size=batch_size, convert_to_numpy=True)
         results = self._engine.search_many([torch.from_numpy(each) for each in vectors], k)
         with _reading(self._path):

@@ -1,21 +1,18 @@
 """What an index says of itself: its format, its teacher, and what built it."""
 
 import json
-import platform
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from sentence_transformers import MultiVectorEncoder
 
-from optical.encoders.fingerprint import fingerprint
+from optical.encoders import fingerprint, versions
 from optical.errors import OpticalError
 
 MANIFEST = "index.json"
 FORMAT = 1
-_PACKAGES = ("optical", "sentence-transformers", "torch", "transformers")
 
 _fingerprints: WeakKeyDictionary[MultiVectorEncoder, str] = WeakKeyDictionary()
 
@@ -33,7 +30,7 @@ def new_manifest(encoder: MultiVectorEncoder) -> dict[str, Any]:
         "format": FORMAT,
         "teacher": teacher_of(encoder),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()} | {each: version(each) for each in _PACKAGES},
+        "versions": versions(),
     }
 
 
