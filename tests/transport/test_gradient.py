@@ -1,8 +1,12 @@
 """The gradient of the cost: through C alone, the plan held constant."""
 
+import math
+
+import pytest
 import torch
 
-from optical.transport import solve
+from optical.transport import Partial, Relaxation, Unbalanced, solve
+from optical.transport.relaxation import BALANCED
 
 from .pairs import partly_matched, real
 
@@ -88,3 +92,76 @@ def test_descending_the_cost_aligns_the_student_with_the_teacher() -> None:
         optimiser.step()
     final = solve(x, torch.nn.functional.normalize(y.detach(), dim=-1), real(2, 6), real(2, 6)).cost
     assert (final < 0.02).all()
+
+
+@pytest.mark.parametrize("relaxation", [BALANCED, Unbalanced(0.3, 0.6), Partial(0.7)])
+def test_the_gradient_of_the_value_is_exact(relaxation: Relaxation) -> None:
+    x, y = (side[:, :, :3].clone().requires_grad_() for side in partly_matched(2, 4, 5, dtype=torch.float64))
+
+    def value(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return solve(x, y, real(2, 4), real(2, 5), eps=0.2, relaxation=relaxation).value
+
+    assert torch.autograd.gradcheck(value, (x, y), atol=1e-6)
+
+
+def unrolled(
+    x: torch.Tensor, y: torch.Tensor, eps: float, iterations: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cost and value of annealed Sinkhorn with every iteration kept for the backward pass, in float64."""
+    cost = 1 - x @ y.mT
+    n, m = cost.shape[1:]
+    before = g = torch.zeros(len(x), 1, m, dtype=torch.float64)
+    for step in range(1, iterations + 1):
+        scaled = cost / (eps * max(1, int(0.8 * iterations) / step))
+        guess = 2 * g - before if 1 < step <= int(0.8 * iterations) else g
+        f = -torch.logsumexp(guess - scaled, 2, keepdim=True) - math.log(n)
+        before, g = g, -torch.logsumexp(f - scaled, 1, keepdim=True) - math.log(m)
+    plan = (f + g - scaled).exp()
+    transport = (plan * cost).sum((1, 2))
+    return transport, transport + eps * (plan * (f + g - scaled + math.log(n * m))).sum((1, 2))
+
+
+@pytest.mark.parametrize(("n", "m"), [(9, 9), (7, 10)])
+def test_back_propagation_through_all_iterations_confirms_it(n: int, m: int) -> None:
+    """For the value the two agree; for the cost they do as far as the plan is settled, as it is at a small eps."""
+    x, y = partly_matched(4, n, m, noise=0.7, dtype=torch.float64)
+    y.requires_grad_()
+    found = solve(x, y, real(4, n), real(4, m), eps=0.02, iterations=500)
+    (envelope,) = torch.autograd.grad(found.cost.sum(), y)
+    through_cost, through_value = (
+        torch.autograd.grad(unrolled(x, y, 0.02, 500)[which].sum(), y)[0] for which in (0, 1)
+    )
+    torch.testing.assert_close(envelope, through_value, atol=1e-5, rtol=0)
+    assert torch.nn.functional.cosine_similarity(envelope.flatten(), through_cost.flatten(), dim=0) > 0.98
+
+
+def test_cost_and_value_may_both_be_used() -> None:
+    x, y = partly_matched(3, 5, 6)
+    y.requires_grad_()
+    found = solve(x, y, real(3, 5), real(3, 6))
+    (2 * found.cost.sum() + found.value.sum()).backward()
+    torch.testing.assert_close(y.grad, -3 * (found.plan.mT @ x))
+
+
+def test_where_no_gradient_is_wanted_none_is_prepared() -> None:
+    x, y = partly_matched(2, 5, 6)
+    y.requires_grad_()
+    with torch.no_grad():
+        assert not solve(x, y, real(2, 5), real(2, 6)).cost.requires_grad
+    assert not solve(x, y.detach(), real(2, 5), real(2, 6)).cost.requires_grad
+
+
+def test_training_keeps_vectors_and_no_matrix() -> None:
+    x, y = partly_matched(8, 64, 64)
+    y.requires_grad_()
+    kept: list[int] = []
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        found = solve(x, y, real(8, 64), real(8, 64), keep_plan=False)
+    assert sum(kept) <= y.numel()
+    with pytest.raises(ValueError, match="the plan was not kept; call solve with keep_plan=True"):
+        _ = found.plan

@@ -1,51 +1,64 @@
-"""Sinkhorn's iterations, annealed and safe at small eps, for a batch of problems."""
+"""The solution of a batch of transport problems, by whichever way of iterating suits it."""
 
-import math
+from typing import NamedTuple
 
-import torch
+from torch import Tensor
+
+from optical.transport import kernel_domain, log_domain
+from optical.transport.problem import Problem
+from optical.transport.relaxation import BALANCED
+from optical.transport.schedule import Schedule
 
 
-def entropic_plan(
-    cost: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, eps: float, iterations: int
-) -> torch.Tensor:
-    """The plan P_ij = exp((f_i + g_j - C_ij) / eps) after alternating updates of the potentials f and g.
+class Solution(NamedTuple):
+    """What is known of B problems after the last iteration; potentials in units of the cost."""
 
-    Iteration t = 1..T updates, at eps_t = eps * max(1, 0.8 T / t),
+    plan: Tensor
+    cost: Tensor
+    value: Tensor
+    f: Tensor
+    g: Tensor
+    row_violation: Tensor
+    iterations: Tensor
 
-        f_i <- eps_t * (log a_i - log sum_j exp((g_j - C_ij) / eps_t))
-        g_j <- eps_t * (log b_j - log sum_i exp((f_i - C_ij) / eps_t))
 
-    (Cuturi 2013; the falling eps is that of IPOT, Xie et al. 2020, whose plan after t outer steps of
-    proximal strength beta is Sinkhorn's at beta / t). The column update comes last, so that the plan's column
-    sums are exact and only its row sums may be off.
+def solve_problem(problem: Problem, schedule: Schedule, tolerance: float | None) -> Solution:
+    """Iterate and return the plan, with what :class:`optical.transport.Transport` says of it."""
+    gentle = problem.relaxation == BALANCED and kernel_domain.window(schedule) >= 2
+    iterate = kernel_domain.iterate if gentle else log_domain.iterate
+    g, used = iterate(problem, schedule, tolerance)
+    return _last_iteration(problem, g, schedule.eps, used)
 
-    Args:
-        cost: (B, n, m) C, finite, of the dtype to compute in. To be called without gradients: the kernel is
-            overwritten in every iteration.
-        rows: (B, n) a, non-negative, summing to 1; zero for padding.
-        columns: (B, m) b, likewise.
-        eps: the final eps, in units of the cost.
-        iterations: T, at least 1.
 
-    Returns:
-        (B, n, m) the plan, zero where a or b is.
+def _last_iteration(problem: Problem, g: Tensor, eps: float, used: Tensor) -> Solution:
+    """Update f and g once more and compute the plan.
+
+    The plan is what the column update says of each column's mass, divided over the rows by a softmax: so column sums
+    are exact whatever rounding did to the potentials.
     """
-    log_rows, log_columns = rows.log(), columns.log()
-    g = torch.where(columns > 0, 0, log_columns)
-    # Entries below exp(lowest) are raised to it. That is 1e-30 of a row's largest, so no row sum notices, but
-    # no column can vanish (its potential rises by all that the floor allows, then by the rest in the next
-    # step), and the processor never meets subnormal numbers, on which a CPU is ten times slower.
-    lowest = 0.8 * math.log(torch.finfo(cost.dtype).tiny)
-    kernel = torch.empty_like(cost)
-    for step in range(1, iterations):
-        eps_t = eps * max(1.0, 0.8 * iterations / step)
-        # One exponential serves both updates: the row update only scales the rows of this kernel. As the
-        # largest entry of each row is 1, no row loses all its mass to underflow, however small eps is.
-        torch.sub((g / eps_t).unsqueeze(1), cost, alpha=1 / eps_t, out=kernel)
-        kernel.sub_(kernel.amax(2, keepdim=True)).clamp_min_(lowest).exp_()
-        # Multiplied and summed rather than by matmul, which on a GPU may have been set to TF32.
-        column_sums = kernel.mul_((rows / kernel.sum(2)).unsqueeze(2)).sum(1)
-        g = g + eps_t * (log_columns - column_sums.log())
-    # The last iteration is done wholly in the log domain, where nothing is floored, and at the final eps.
-    log_u = log_rows - torch.logsumexp((g.unsqueeze(1) - cost) / eps, 2)
-    return torch.softmax(log_u.unsqueeze(2) - cost / eps, 1) * columns.unsqueeze(1)
+    a, b, cost = problem.a, problem.b, problem.cost
+    f = problem.relaxation.rows(problem.row_minima(g, eps), eps)
+    plan = (f + a.log()).unsqueeze(2) - cost / eps
+    highest = plan.amax(1, keepdim=True)
+    total = plan.sub_(highest).exp_().sum(1)
+    minima = -(highest.squeeze(1) + total.log())
+    g = problem.relaxation.columns(minima, b.log(), eps)
+    column_masses = b * (g - minima).exp()
+    plan.mul_((column_masses / total).unsqueeze(1))
+    row_masses = plan.sum(2)
+    transport = (plan * cost).sum((1, 2))
+    # KL(P | a b^T) = sum_ij P_ij (f_i + g_j - C_ij / eps) - P_ij + a_i b_j
+    divergence = (row_masses * f).sum(1) + (column_masses * g).sum(1) - transport / eps
+    divergence = divergence - column_masses.sum(1) + 1
+    penalty = problem.relaxation.penalty(row_masses, a, column_masses, b)
+    binding = problem.relaxation == BALANCED
+    wanted = a if binding else problem.wanted_row_masses(problem.row_minima(g, eps), eps)
+    return Solution(
+        plan=plan,
+        cost=transport,
+        value=transport + eps * divergence + penalty,
+        f=f * eps,
+        g=g * eps,
+        row_violation=(row_masses - wanted).abs().sum(1),
+        iterations=used,
+    )

@@ -1,10 +1,15 @@
 """The transport problem of OPTICAL, solved for a whole batch of sentence pairs at once."""
 
+import math
+from typing import get_args
+
 import torch
 
-from optical.transport.checks import check_shapes, check_weights
+from optical.transport.batch import transport
+from optical.transport.checks import check_shapes
+from optical.transport.relaxation import BALANCED, Partial, Relaxation
 from optical.transport.result import Transport
-from optical.transport.sinkhorn import entropic_plan
+from optical.transport.schedule import Schedule, ScheduleName
 
 
 def solve(
@@ -17,18 +22,23 @@ def solve(
     b: torch.Tensor | None = None,
     eps: float = 0.01,
     iterations: int = 100,
+    tolerance: float | None = None,
+    schedule: ScheduleName = "annealed",
+    relaxation: Relaxation = BALANCED,
+    keep_plan: bool = True,
 ) -> Transport:
-    """Transport every pair's teacher tokens onto its student tokens.
+    r"""Transport every pair's teacher tokens onto its student tokens.
 
     For each pair, over the couplings of the marginals a and b,
 
-        P = argmin_{P >= 0}  <P, C> + eps * sum_ij P_ij (log P_ij - 1)
+        P = argmin_{P >= 0}  <P, C> + eps KL(P | a b^T)
             subject to       sum_j P_ij = a_i,   sum_i P_ij = b_j,
-        C_ij = 1 - x_i . y_j,
+        C_ij = 1 - x_i . y_j,   KL(P | Q) = sum_ij P_ij log(P_ij / Q_ij) - P_ij + Q_ij,
 
     and the cost of the pair is <P, C> without the entropy (Huang, Yu and Allan, WSDM 2023). The
     plan's own dependence on C is left out of the gradient: at the optimum of the linear problem it
-    contributes nothing (envelope theorem), so d cost / d y_j = -sum_i P_ij x_i.
+    contributes nothing (envelope theorem), so d cost / d y_j = -sum_i P_ij x_i. Nothing of the iterations is kept for
+    the backward pass, which is a product with vectors of the size of x and y.
 
     Args:
         x: (B, n, d) teacher vectors of unit norm; float16, bfloat16, float32 or float64.
@@ -39,51 +49,56 @@ def solve(
             tokens; a uniform weight if None. Weights of padding are never read.
         b: (B, m) weights of the student tokens, likewise.
         eps: strength of the entropy, in units of the cost (0 to 2). The larger, the more blurred the plan.
-        iterations: Sinkhorn iterations; every pair gets exactly as many, whatever else is in its batch. The
-            smaller eps and the more the two lengths differ, the more are needed: watch `row_violation`.
+        iterations: Sinkhorn iterations T at the most. The smaller eps and the more the two lengths differ, the more
+            are needed: watch `row_violation`.
+        tolerance: a pair whose `row_violation` has come down to this (looked at every 10 iterations) gets no more
+            iterations and costs no more time; None = every pair gets all iterations, whatever else is in its batch.
+            On a GPU it makes the host wait for the device every 10 iterations.
+        schedule: how eps falls. "annealed": 1 / eps_t rises linearly for the first 0.8 T iterations (80 at the
+            most) and then stays. "ipot": it rises to the last, which is the proximal point method IPOT (Xie, Wang, Wang
+            and Zha 2020) of proximal strength eps T, with T outer steps and one inner. "constant": eps from the start.
+        relaxation: :class:`Unbalanced` or :class:`Partial` marginals, for pairs that are not quite translations.
+        keep_plan: whether the result holds the plan, (B, n, m) numbers that training has no use for.
 
     Raises:
         ValueError: a shape, dtype, device, weight or number is not as described above.
     """
     check_shapes(x, y, x_mask, y_mask, a, b)
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    if not torch.finfo(dtype).eps <= eps < float("inf"):
-        raise ValueError(f"eps is {eps}; expected a finite number of at least {torch.finfo(dtype).eps:.1e}")
+    smallest = torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps
+    if not smallest <= eps < math.inf:
+        raise ValueError(f"eps is {eps}; expected a finite number of at least {smallest:.1e}")
     if iterations < 1:
         raise ValueError(f"iterations is {iterations}; expected at least 1")
-    if a is not None:
-        check_weights("a", a, x_mask)
-    if b is not None:
-        check_weights("b", b, y_mask)
-
-    with torch.autocast(x.device.type, enabled=False):
-        valid = _solvable(x, x_mask) & _solvable(y, y_mask)
-        # Zeros go in before any arithmetic: 0 * NaN would carry a bad pair's NaN into the gradient.
-        cost = 1 - _real(x, x_mask, valid, dtype) @ _real(y, y_mask, valid, dtype).mT
-        with torch.no_grad():
-            rows = _marginal(a, x_mask, dtype)
-            columns = _marginal(b, y_mask, dtype)
-            plan = entropic_plan(cost, rows, columns, eps, iterations)
-            # A side without a real token has marginals of 0 / 0. The NaN stays in its pair and ends here.
-            plan = torch.where(valid[:, None, None], plan, 0)
-            row_violation = torch.where(valid, (plan.sum(2) - rows).abs().sum(1), 0)
-        return Transport((plan * cost).sum((1, 2)), plan, row_violation, valid)
-
-
-def _solvable(vectors: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    finite = vectors.isfinite().all(2) | ~mask
-    return finite.all(1) & mask.any(1)
-
-
-def _real(vectors: torch.Tensor, mask: torch.Tensor, valid: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    return torch.where((mask & valid[:, None])[:, :, None], vectors.to(dtype), 0)
-
-
-def _marginal(weights: torch.Tensor | None, mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    if weights is None:
-        mass = mask.to(dtype)
+    if schedule not in get_args(ScheduleName):
+        raise ValueError(f"schedule is {schedule!r}; expected one of {', '.join(get_args(ScheduleName))}")
+    if tolerance is not None and not (0 < tolerance < math.inf and schedule != "ipot"):
+        raise ValueError(
+            f"tolerance is {tolerance}; expected a positive number, and a schedule other than 'ipot', which reaches "
+            "eps with its last iteration only"
+        )
+    differentiable = torch.is_grad_enabled()
+    x_penalty = y_penalty = mass = None
+    if isinstance(relaxation, Partial):
+        mass = relaxation.mass
     else:
-        mass = torch.where(mask, weights, 0)
-        # Divided before they are cast and summed, either of which could overflow on huge weights.
-        mass = (mass / mass.amax(1, keepdim=True)).to(dtype)
-    return mass / mass.sum(1, keepdim=True)
+        x_penalty, y_penalty = relaxation.x, relaxation.y
+    cost, value, f, g, row_violation, used, valid, plan, *_ = transport(
+        x,
+        y,
+        x_mask,
+        y_mask,
+        a,
+        b,
+        eps=float(eps),
+        iterations=iterations,
+        annealing=Schedule.named(schedule, eps, iterations).annealing,
+        tolerance=tolerance,
+        x_penalty=x_penalty,
+        y_penalty=y_penalty,
+        mass=mass,
+        keep_plan=keep_plan,
+        x_needs_gradient=differentiable and x.requires_grad,
+        y_needs_gradient=differentiable and y.requires_grad,
+    )
+    kept = (f.detach(), g.detach(), row_violation.detach(), used, valid, plan.detach() if keep_plan else None)
+    return Transport(cost, value, *kept)
