@@ -45,14 +45,15 @@ def as_before() -> Iterator[None]:
     """Undo what the command line does to its process."""
     environment, package = dict(os.environ), logging.getLogger("optical")
     handlers, propagates = package.handlers, package.propagate
-    below = logging.getLogger("sentence_transformers")
-    level, verbosity = below.level, transformers_logging.get_verbosity()
+    below = [logging.getLogger(name) for name in ("sentence_transformers", "matplotlib")]
+    levels, verbosity = [each.level for each in below], transformers_logging.get_verbosity()
     with warnings.catch_warnings():
         yield
     os.environ.clear()
     os.environ.update(environment)
     package.handlers, package.propagate = handlers, propagates
-    below.setLevel(level)
+    for each, level in zip(below, levels, strict=True):
+        each.setLevel(level)
     transformers_logging.set_verbosity(verbosity)
     transformers_logging.enable_progress_bar()
     enable_progress_bar()

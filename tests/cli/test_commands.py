@@ -20,7 +20,7 @@ from optical.distillation import Settings
 from ..distillation.toy import make_pairs
 from .conftest import Outcome
 
-COMMANDS = ("graft", "distill", "index", "search", "evaluate", "demo")
+COMMANDS = ("graft", "distill", "index", "search", "evaluate", "align", "demo")
 NOISE = re.compile(r"Writing model|Loading weights|widget|Warning|\[transformers\]")
 SMALL = ("--steps", 4, "--batch-size", 16, "--held-back", 40, "--evaluations", 2)
 
@@ -144,7 +144,8 @@ for arguments in ([], *([name] for name in {COMMANDS!r})):
         main()
     except SystemExit as leaving:
         assert not leaving.code
-print("LOADED", *sorted({{"torch", "transformers", "sentence_transformers", "datasets", "numpy"}} & set(sys.modules)))
+heavy = {{"torch", "transformers", "sentence_transformers", "datasets", "numpy", "matplotlib"}}
+print("LOADED", *sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "LOADED"

@@ -299,6 +299,49 @@ def test_k_larger_than_the_collection_in_evaluate(
     assert not any(made.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("picture", "options", "mentions"),
+    [
+        ("pair.jpg", (), ("pair.jpg", ".png, .svg or .pdf")),
+        ("pair", (), ("pair is", ".png, .svg or .pdf")),
+        ("folder.png", (), ("folder.png is a folder", "Name a file")),
+        ("pair.png", ("--eps", "0"), ("eps is 0", "at least 0.0001")),
+        ("pair.png", ("--eps", "nan"), ("eps is nan", "at least 0.0001")),
+    ],
+)
+def test_align_before_any_encoder_is_loaded(
+    picture: str, options: tuple[str, ...], mentions: tuple[str, ...], command: Command, made: Path
+) -> None:
+    (made / "folder.png").mkdir()
+    arguments = ("align", "water", "bado", "--encoder", made / "nowhere", "--picture", made / picture)
+    assert_refused(command(*arguments, *options), *mentions)
+    assert [each.name for each in made.iterdir()] == ["folder.png"]
+
+
+def test_align_without_matplotlib(command: Command, monkeypatch: pytest.MonkeyPatch, made: Path) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    arguments = ("align", "water", "bado", "--encoder", made / "nowhere", "--picture", made / "pair.png")
+    assert_refused(command(*arguments), "matplotlib", "pip install 'optical[plots]'")
+    assert not any(made.iterdir())
+
+
+@pytest.mark.parametrize("options", [(), ("--special-tokens",)])
+@pytest.mark.parametrize(
+    ("sentences", "which"), [(("", "river"), "English"), (("water", " \u200b"), "foreign")]
+)
+def test_align_without_words(
+    sentences: tuple[str, str],
+    which: str,
+    options: tuple[str, ...],
+    command: Command,
+    teacher: Path,
+    made: Path,
+) -> None:
+    outcome = command("align", *sentences, "--encoder", teacher, "--picture", made / "pair.png", *options)
+    assert_refused(outcome, f"The {which} sentence is empty", "at least one word")
+    assert not any(made.iterdir())
+
+
 def test_no_index_there(command: Command, teacher: Path, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     assert_refused(command("search", nowhere, "water", "--encoder", teacher), nowhere, "Give the folder")
@@ -374,6 +417,15 @@ def test_full_disk_while_writing_results(
         with largest_file(50):
             outcome = command("evaluate", index, *files, "--encoder", teacher, option, made / "result")
         assert_refused(outcome, os.strerror(errno.EFBIG))
+        assert not any(made.iterdir())
+
+
+def test_full_disk_while_drawing(command: Command, teacher: Path, made: Path) -> None:
+    for suffix in ("png", "svg", "pdf"):
+        picture = made / f"pair.{suffix}"
+        with largest_file(1_000):
+            outcome = command("align", "water", "river", "--encoder", teacher, "--picture", picture)
+        assert_refused(outcome, "disk is full", "Free some space")
         assert not any(made.iterdir())
 
 

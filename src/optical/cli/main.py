@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from optical import __version__
-from optical.cli import demo, distill, evaluate, graft, index, search
+from optical.cli import align, demo, distill, evaluate, graft, index, search
 from optical.errors import OpticalError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -76,7 +76,15 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
     return explained
 
 
-for _command in (graft.graft, distill.distill, index.index, search.search, evaluate.evaluate, demo.demo):
+for _command in (
+    graft.graft,
+    distill.distill,
+    index.index,
+    search.search,
+    evaluate.evaluate,
+    align.align,
+    demo.demo,
+):
     app.command()(_explained(_command))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
+from rich.text import Text
 
 from optical.encoders import read_provenance
 
@@ -26,7 +27,8 @@ def quiet() -> None:
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     disable_progress_bar()
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    for library in ("sentence_transformers", "matplotlib"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     handler = RichHandler(
         console=Console(stderr=True, quiet=_SILENT), show_time=False, show_path=False, markup=False
     )
@@ -61,7 +63,7 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for position, column in enumerate(columns):
         table.add_column(column, justify="right" if position else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as it stands: a token such as [unused0] is no markup
     _console.print(table)
 
 

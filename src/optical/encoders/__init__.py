@@ -8,21 +8,26 @@ from optical.encoders.sides import (
     query_lengths,
     query_limit,
     query_modules,
+    query_tokens,
     query_transformer,
 )
 from optical.encoders.students import Student, make_student
+from optical.encoders.tokens import SentenceTokens, encode_tokens
 
 __all__ = [
     "PROVENANCE_FILE",
+    "SentenceTokens",
     "Student",
     "assemble",
     "document_modules",
+    "encode_tokens",
     "fingerprint",
     "load_encoder",
     "make_student",
     "query_lengths",
     "query_limit",
     "query_modules",
+    "query_tokens",
     "query_transformer",
     "read_provenance",
     "save_artefact",

@@ -1,6 +1,7 @@
 """Optimal transport between the tokens of the two sides of a sentence pair: the problem, solver, result."""
 
 from optical.transport.divergence import divergence
+from optical.transport.plotting import plot
 from optical.transport.relaxation import Partial, Relaxation, Unbalanced
 from optical.transport.result import Transport
 from optical.transport.solver import solve
@@ -13,6 +14,7 @@ __all__ = [
     "Unbalanced",
     "divergence",
     "idf_weights",
+    "plot",
     "solve",
     "unit_and_norm",
 ]
