@@ -67,7 +67,10 @@ def test_distilled_student(teacher_folder: Path, bitext: Path, tmp_path: Path) -
     assert (
         made["settings"].items() >= {**TRAINED, "seed": 3, "student": "graft", "objective": "optical"}.items()
     )
-    assert made["objective"].items() >= {"special_tokens": "transport", "eps": 0.01}.items()
+    assert (
+        made["objective"].items()
+        >= {"special_tokens": "transport", "eps": 0.01, "marginals": "uniform"}.items()
+    )
     assert made["student"]["kind"] == "graft"
     assert made["training_pairs"] == 260
     assert made["processes"] == 1

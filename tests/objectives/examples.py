@@ -58,7 +58,8 @@ def padded(pairs: TokenPairs, x_more: int, y_more: int) -> TokenPairs:
 
 def joined(*parts: TokenPairs) -> TokenPairs:
     """One batch of several of equal shape."""
-    return TokenPairs(**{name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0])})
+    names = [name for name, value in vars(parts[0]).items() if value is not None]
+    return TokenPairs(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
 
 def features(

@@ -181,6 +181,21 @@ def test_unknown_treatment_of_special_tokens_is_refused(tiny_teacher: MultiVecto
         OptimalTransportLoss(tiny_teacher, special_tokens="drop")  # type: ignore[arg-type]
 
 
+def test_rare_tokens_weigh_more_where_marginals_are_idf(tiny_teacher: MultiVectorEncoder) -> None:
+    """The teacher's two tokens are an equal and an opposite of the student's one: the weights are the cost."""
+    pairs = one_pair([[1.0, 0.0], [-1.0, 0.0]], [[1.0, 0.0]], "tt", "t")
+    weighted = replace(pairs, x_weights=torch.tensor([[3.0, 1.0]]), y_weights=torch.tensor([[0.5]]))
+    assert loss_of(tiny_teacher, weighted, marginals="idf") == pytest.approx(2 / 4, abs=1e-5)
+    assert loss_of(tiny_teacher, weighted) == pytest.approx(1, abs=1e-6)
+
+
+def test_idf_needs_weights(tiny_teacher: MultiVectorEncoder) -> None:
+    with pytest.raises(ValueError, match="marginals is 'idf', but the features have no weights"):
+        OptimalTransportLoss(tiny_teacher, marginals="idf").compare(random_pairs(1, 3, 3))
+    with pytest.raises(ValueError, match="marginals is 'rare'; expected one of"):
+        OptimalTransportLoss(tiny_teacher, marginals="rare")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("settings", [{"eps": 0.0}, {"eps": -1.0}, {"iterations": 0}])
 def test_impossible_settings_are_refused(tiny_teacher: MultiVectorEncoder, settings: dict[str, Any]) -> None:
     pairs = random_pairs(1, 3, 3)
@@ -189,8 +204,13 @@ def test_impossible_settings_are_refused(tiny_teacher: MultiVectorEncoder, setti
 
 
 def test_the_model_card_gets_settings_and_citation(tiny_teacher: MultiVectorEncoder) -> None:
-    loss = OptimalTransportLoss(tiny_teacher, eps=0.02, iterations=7, special_tokens="match")
-    assert loss.get_config_dict() == {"eps": 0.02, "iterations": 7, "special_tokens": "match"}
+    loss = OptimalTransportLoss(tiny_teacher, eps=0.02, iterations=7, special_tokens="match", marginals="idf")
+    assert loss.get_config_dict() == {
+        "eps": 0.02,
+        "iterations": 7,
+        "special_tokens": "match",
+        "marginals": "idf",
+    }
     assert (
         OptimalTransportLoss(tiny_teacher, **loss.get_config_dict()).get_config_dict()
         == loss.get_config_dict()

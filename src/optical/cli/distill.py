@@ -24,6 +24,12 @@ def distill(
         str,
         typer.Option(help="[CLS], [SEP] and query expansion in the transport: transport, match or ignore."),
     ] = "transport",
+    marginals: Annotated[
+        str,
+        typer.Option(
+            help="Weights of the tokens in the transport: uniform, or idf (rare tokens weigh more)."
+        ),
+    ] = "uniform",
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 300,
     batch_size: Annotated[int, typer.Option(help="Sentence pairs a step.")] = 64,
     embedding_learning_rate: Annotated[
@@ -69,6 +75,7 @@ def distill(
         objective=objective,
         eps=eps,
         special_tokens=special_tokens,
+        marginals=marginals,
         steps=steps,
         batch_size=batch_size,
         embedding_learning_rate=embedding_learning_rate,

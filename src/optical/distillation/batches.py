@@ -10,6 +10,7 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.nn.utils.rnn import pad_sequence
 
 from optical.distillation.teacher_vectors import TeacherVectors, special_mask
+from optical.distillation.token_weights import IdfWeights
 from optical.encoders import query_transformer
 
 _BATCHES_SORTED_TOGETHER = 50
@@ -22,15 +23,26 @@ class BitextCollator:
 
     Each side goes through its own tokenizer: the foreign sentence through the student's, the English one went
     through the teacher's when its vectors were computed.
+
+    Args:
+        student: whose tokenizer it is.
+        vectors: the teacher's, of every English sentence.
+        weights: of the teacher's tokens and of the student's, to be the marginals of the transport; None = none.
     """
 
     valid_label_columns: Sequence[str] = ()
 
-    def __init__(self, student: MultiVectorEncoder, vectors: TeacherVectors) -> None:
+    def __init__(
+        self,
+        student: MultiVectorEncoder,
+        vectors: TeacherVectors,
+        weights: tuple[IdfWeights, IdfWeights] | None = None,
+    ) -> None:
         self._student = student
         self._prompt = student.prompts.get("query") or None
         self._special_ids = torch.tensor(query_transformer(student).tokenizer.all_special_ids)
         self._vectors = vectors
+        self._weights = weights
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return the features of a batch, their names prefixed with ``foreign_`` and ``english_``."""
@@ -48,6 +60,12 @@ class BitextCollator:
             ),
             "special_mask": pad_sequence([special for _, special in sentences], batch_first=True),
         }
+        if self._weights is not None:
+            of_english, of_foreign = self._weights
+            english["weights"] = pad_sequence(
+                [of_english(self._vectors.tokens(row["english"])) for row in rows], batch_first=True
+            )
+            foreign["weights"] = of_foreign(foreign["input_ids"])
         columns = {"foreign": foreign, "english": english}
         return {
             f"{side}_{key}": value for side, features in columns.items() for key, value in features.items()

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import get_args
 
 from optical.errors import OpticalError
-from optical.objectives import SpecialTokens
+from optical.objectives import Marginals, SpecialTokens
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Settings:
         eps: entropy of the transport plan, in units of the cost; see :class:`optical.objectives.OptimalTransportLoss`.
         special_tokens: what becomes of [CLS], [SEP] and query-expansion tokens in the transport: "transport",
             "match" or "ignore".
+        marginals: weights of the tokens in the transport: "uniform", or "idf" (rare ones weigh more).
         steps: optimiser steps.
         batch_size: sentence pairs a step and process.
         embedding_learning_rate: peak rate of the input embeddings; most of a new language is learned there.
@@ -37,6 +38,7 @@ class Settings:
     objective: str = "optical"
     eps: float = 0.01
     special_tokens: SpecialTokens = "transport"
+    marginals: Marginals = "uniform"
     steps: int = 300
     batch_size: int = 64
     embedding_learning_rate: float = 3e-3
@@ -57,9 +59,11 @@ class Settings:
             if not 0 <= getattr(self, name) < math.inf:
                 raise OpticalError(f"{name} is {getattr(self, name)}. It must be a number from 0 up.")
 
-        if self.special_tokens not in get_args(SpecialTokens):
-            names = ", ".join(get_args(SpecialTokens))
-            raise OpticalError(f"special_tokens is {self.special_tokens!r}. Choose one of {names}.")
+        for name, choices in (("special_tokens", SpecialTokens), ("marginals", Marginals)):
+            if getattr(self, name) not in get_args(choices):
+                raise OpticalError(
+                    f"{name} is {getattr(self, name)!r}. Choose one of {', '.join(get_args(choices))}."
+                )
         if not 1e-4 <= self.eps < math.inf:
             raise OpticalError(f"eps is {self.eps}. It must be at least 0.0001; 0.01 is a good value.")
         if not 0 <= self.question_share < 1:

@@ -31,6 +31,7 @@ class TeacherVectors:
         self._place = {sentence: place for place, sentence in enumerate(dict.fromkeys(sentences))}
         self._starts = np.load(folder / "starts.npy")
         self._special = np.load(folder / "special.npy")
+        self._tokens = np.load(folder / "tokens.npy")
         self._vectors = np.memmap(folder / "vectors.f16", dtype=np.float16, mode="r").reshape(-1, dimension)
 
     def __getitem__(self, sentence: str) -> tuple[Tensor, Tensor]:
@@ -45,6 +46,11 @@ class TeacherVectors:
         """Return the number of token vectors of a sentence."""
         start, stop = self._span(sentence)
         return stop - start
+
+    def tokens(self, sentence: str) -> Tensor:
+        """Return the teacher's token id of each vector of a sentence, (n,) int64."""
+        start, stop = self._span(sentence)
+        return torch.from_numpy(self._tokens[start:stop].astype(np.int64))
 
     def _span(self, sentence: str) -> tuple[int, int]:
         place = self._place[sentence]
@@ -76,6 +82,7 @@ class TeacherVectors:
         special_ids = torch.tensor(query_transformer(teacher).tokenizer.all_special_ids)
         lengths: list[int] = []
         special: list[np.ndarray] = []
+        tokens: list[np.ndarray] = []
         with create_folder(folder) as temporary:
             with (
                 (temporary / "vectors.f16").open("wb") as file,
@@ -89,9 +96,11 @@ class TeacherVectors:
                         file.write(vectors.to(torch.float16).numpy().tobytes())
                         lengths.append(len(vectors))
                         special.append(special_mask(features, special_ids)[scored].numpy())
+                        tokens.append(features["input_ids"].cpu()[scored].to(torch.int32).numpy())
                     advance(start + len(chunk))
             np.save(temporary / "starts.npy", np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))))
             np.save(temporary / "special.npy", np.concatenate(special))
+            np.save(temporary / "tokens.npy", np.concatenate(tokens))
             shape = {"dimension": teacher.get_embedding_dimension()}
             (temporary / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
 

@@ -17,7 +17,8 @@ from optical.distillation.batches import BitextCollator, LengthBatchSampler
 from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluator
 from optical.distillation.settings import Settings
 from optical.distillation.teacher_vectors import TeacherVectors
-from optical.encoders import query_modules, query_transformer
+from optical.distillation.token_weights import IdfWeights
+from optical.encoders import query_modules, query_tokens, query_transformer
 from optical.objectives import make_objective
 
 _SECONDS_BETWEEN_CHECKPOINTS = 120
@@ -77,15 +78,26 @@ def make_trainer(
         dataloader_pin_memory=False,
         remove_unused_columns=False,
     )
+    weights = None
+    if settings.marginals == "idf":
+        foreign, english = (sorted(set(dataset[side])) for side in ("foreign", "english"))
+        weights = (
+            IdfWeights(vectors.tokens(sentence).tolist() for sentence in english),
+            IdfWeights(query_tokens(encoder, foreign), len(query_transformer(encoder).tokenizer)),
+        )
     trainer = MultiVectorEncoderTrainer(
         model=encoder,
         args=arguments,
         train_dataset=dataset,
         loss=make_objective(
-            settings.objective, encoder, eps=settings.eps, special_tokens=settings.special_tokens
+            settings.objective,
+            encoder,
+            eps=settings.eps,
+            special_tokens=settings.special_tokens,
+            marginals=settings.marginals,
         ),
         evaluator=evaluator,
-        data_collator=BitextCollator(encoder, vectors),
+        data_collator=BitextCollator(encoder, vectors, weights),
         callbacks=[_RegularCheckpoints()],
     )
     trainer.remove_callback(PrinterCallback)

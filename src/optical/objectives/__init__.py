@@ -8,11 +8,12 @@ from sentence_transformers import MultiVectorEncoder
 from optical.errors import OpticalError
 from optical.objectives.distillation_loss import DistillationLoss, TokenPairs
 from optical.objectives.mean_pool import MeanPoolLoss
-from optical.objectives.optimal_transport import OptimalTransportLoss, SpecialTokens
+from optical.objectives.optimal_transport import Marginals, OptimalTransportLoss, SpecialTokens
 from optical.objectives.weighted_sum import WeightedSumLoss
 
 __all__ = [
     "DistillationLoss",
+    "Marginals",
     "MeanPoolLoss",
     "OptimalTransportLoss",
     "SpecialTokens",
@@ -28,6 +29,7 @@ def make_objective(
     *,
     eps: float = 0.01,
     special_tokens: SpecialTokens = "transport",
+    marginals: Marginals = "uniform",
 ) -> DistillationLoss:
     """Make the loss that a formula such as ``optical``, ``mean-pool`` or ``optical + 0.5*mean-pool`` names.
 
@@ -36,12 +38,15 @@ def make_objective(
         model: the student.
         eps: see :class:`OptimalTransportLoss`; other objectives do not look at it.
         special_tokens: likewise.
+        marginals: likewise.
 
     Raises:
         OpticalError: an unknown name or a weight that is not a positive number.
     """
     objectives: dict[str, Callable[[], DistillationLoss]] = {
-        "optical": lambda: OptimalTransportLoss(model, eps=eps, special_tokens=special_tokens),
+        "optical": lambda: OptimalTransportLoss(
+            model, eps=eps, special_tokens=special_tokens, marginals=marginals
+        ),
         "mean-pool": lambda: MeanPoolLoss(model),
     }
     terms: dict[str, tuple[float, DistillationLoss]] = {}

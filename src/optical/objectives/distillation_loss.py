@@ -21,6 +21,8 @@ class TokenPairs:
         y_mask: (B, m) bool, likewise.
         x_special: (B, n) bool, True = a special token ([CLS], [SEP]) or a query-expansion token.
         y_special: (B, m) bool, likewise.
+        x_weights: (B, n) non-negative weights of the tokens, where the collator gives any.
+        y_weights: (B, m) likewise.
     """
 
     x: Tensor
@@ -29,6 +31,8 @@ class TokenPairs:
     y_mask: Tensor
     x_special: Tensor
     y_special: Tensor
+    x_weights: Tensor | None = None
+    y_weights: Tensor | None = None
 
 
 class DistillationLoss(nn.Module, ABC):
@@ -45,7 +49,8 @@ class DistillationLoss(nn.Module, ABC):
         +--------------------------------------+--------+
 
         The features of the foreign sentence are what the student's tokenizer made of it, those of the English
-        one ``token_embeddings`` (B, n, d) and ``attention_mask`` (B, n); both with ``special_mask``.
+        one ``token_embeddings`` (B, n, d) and ``attention_mask`` (B, n); both with ``special_mask`` and, where
+        tokens are weighted, ``weights``.
 
     Args:
         model: the student; features go in with ``task="query"``.
@@ -81,6 +86,8 @@ class DistillationLoss(nn.Module, ABC):
             y_mask=student["attention_mask"].bool(),
             x_special=english["special_mask"].bool(),
             y_special=foreign["special_mask"].bool(),
+            x_weights=english.get("weights"),
+            y_weights=foreign.get("weights"),
         )
 
     def get_config_dict(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from optical.objectives.distillation_loss import DistillationLoss, TokenPairs
 from optical.transport import Transport, solve
 
 SpecialTokens = Literal["transport", "match", "ignore"]
+Marginals = Literal["uniform", "idf"]
 
 
 class OptimalTransportLoss(DistillationLoss):
@@ -18,7 +19,7 @@ class OptimalTransportLoss(DistillationLoss):
     .. math:: L = \frac{1}{B} \sum_{p=1}^{B} \langle P^{(p)}, C^{(p)} \rangle, \qquad
               C^{(p)}_{ij} = 1 - x_{pi}^\top y_{pj}
 
-    where :math:`P^{(p)}` is the entropic optimal plan between uniform marginals over the tokens of the pair
+    where :math:`P^{(p)}` is the entropic optimal plan between marginals over the tokens of the pair
     (:func:`optical.transport.solve`). The plan is held constant in the backward pass (envelope theorem), so the
     gradient reaches the student through the cost alone: each student token is pulled towards the teacher tokens
     that the plan sends to it.
@@ -32,6 +33,8 @@ class OptimalTransportLoss(DistillationLoss):
             like all others. "match": the first special token of one side is compared with the first of the other, the
             second with the second, and so on, outside the transport problem, each weighing as much as any
             other token. "ignore": they take no part.
+        marginals: "uniform": all tokens of a sentence weigh the same. "idf": each weighs as much as its inverse
+            document frequency in the bitext, so that the transport is about the words that carry meaning.
 
     References:
         - Huang, Yu and Allan: Improving Cross-lingual Information Retrieval on Low-Resource Languages via Optimal
@@ -55,8 +58,11 @@ class OptimalTransportLoss(DistillationLoss):
         eps: float = 0.01,
         iterations: int = 50,
         special_tokens: SpecialTokens = "transport",
+        marginals: Marginals = "uniform",
     ) -> None:
         super().__init__(model)
+        if marginals not in get_args(Marginals):
+            raise ValueError(f"marginals is {marginals!r}; expected one of {get_args(Marginals)}")
         if special_tokens not in get_args(SpecialTokens):
             raise ValueError(
                 f"special_tokens is {special_tokens!r}; expected one of {get_args(SpecialTokens)}"
@@ -64,6 +70,7 @@ class OptimalTransportLoss(DistillationLoss):
         self.eps = eps
         self.iterations = iterations
         self.special_tokens: SpecialTokens = special_tokens
+        self.marginals: Marginals = marginals
 
     def compare(self, pairs: TokenPairs) -> Tensor:
         """Return the mean transport cost of the batch; pairs that cannot be solved do not count."""
@@ -81,11 +88,31 @@ class OptimalTransportLoss(DistillationLoss):
         return (cost * transport.valid).sum() / transport.valid.sum().clamp_min(1)
 
     def _solve(self, pairs: TokenPairs, x_mask: Tensor, y_mask: Tensor) -> Transport:
-        return solve(pairs.x, pairs.y, x_mask, y_mask, eps=self.eps, iterations=self.iterations)
+        weighted = self.marginals == "idf"
+        if weighted and (pairs.x_weights is None or pairs.y_weights is None):
+            raise ValueError(
+                "marginals is 'idf', but the features have no weights; give BitextCollator some to attach"
+            )
+        return solve(
+            pairs.x,
+            pairs.y,
+            x_mask,
+            y_mask,
+            a=pairs.x_weights if weighted else None,
+            b=pairs.y_weights if weighted else None,
+            eps=self.eps,
+            iterations=self.iterations,
+            keep_plan=False,
+        )
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the settings for the model card."""
-        return {"eps": self.eps, "iterations": self.iterations, "special_tokens": self.special_tokens}
+        return {
+            "eps": self.eps,
+            "iterations": self.iterations,
+            "special_tokens": self.special_tokens,
+            "marginals": self.marginals,
+        }
 
     @property
     def citation(self) -> str:
