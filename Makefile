@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Benchmarks that read a data folder live one level down and are run by hand.
-BENCHMARKS := $(filter-out benchmarks/readme_tables.py,$(sort $(wildcard benchmarks/*.py)))
+INSTALLED_BENCH := .venv/.installed-bench
+# Those that read a data folder live one level down and are run by hand.
+BENCHMARKS := benchmarks/index_search.py benchmarks/transport.py
 
 .DELETE_ON_ERROR:
 .PHONY: setup demo test lint bench
@@ -14,6 +15,11 @@ setup: $(INSTALLED)
 $(INSTALLED): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
+	touch $@
+
+# The rivals that benchmarks measure against.
+$(INSTALLED_BENCH): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev,bench]'
 	touch $@
 
 demo: $(INSTALLED)
@@ -29,6 +35,6 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)
+bench: $(INSTALLED_BENCH)
 	set -e; for benchmark in $(BENCHMARKS); do $(BIN)/python $$benchmark; done
 	$(BIN)/python benchmarks/readme_tables.py

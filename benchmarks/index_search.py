@@ -4,20 +4,17 @@ Run: python benchmarks/index_search.py
 """
 
 import json
-import os
-import platform
 import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from sentence_transformers.util.similarity import maxsim
 
+from machine import measured_on
 from optical.index import ExactEngine
 
 PASSAGES, MEAN_TOKENS, DIMENSION, QUERY_TOKENS, BATCH, K = 5_600, 130, 128, 11, 20, 10
@@ -33,13 +30,6 @@ def clustered(generator: torch.Generator, centres: torch.Tensor, tokens: int) ->
 
 def peak_rss_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
-def cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
 
 
 def measure() -> dict[str, object]:
@@ -96,13 +86,7 @@ def measure() -> dict[str, object]:
                 times[name].append(1000 * (time.perf_counter() - start) / (BATCH if "20" in name else 1))
     median = {name: statistics.median(each) for name, each in times.items()}
     return {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "cpu": cpu(),
-        "cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "load_average_at_end": os.getloadavg()[0],
-        "versions": {"python": platform.python_version()}
-        | {each: version(each) for each in ("numpy", "optical", "sentence-transformers", "torch")},
+        **measured_on("numpy", "optical", "sentence-transformers", "torch"),
         "workload": {
             "passages": PASSAGES,
             "token_vectors": sum(lengths),

@@ -78,5 +78,6 @@ def test_shuffling_tokens_shuffles_the_plan(n: int, m: int, seed: int) -> None:
     rows, columns = torch.randperm(n, generator=generator), torch.randperm(m, generator=generator)
     plain = solve(x, y, real(2, n), real(2, m))
     shuffled = solve(x[:, rows], y[:, columns], real(2, n), real(2, m))
-    torch.testing.assert_close(shuffled.plan, plain.plan[:, rows][:, :, columns], atol=2e-6, rtol=0)
+    # An entry is the exponential of numbers around C / eps = 100, of which single precision keeps 8e-6.
+    torch.testing.assert_close(shuffled.plan, plain.plan[:, rows][:, :, columns], atol=1e-6, rtol=3e-5)
     torch.testing.assert_close(shuffled.cost, plain.cost, atol=1e-5, rtol=0)

@@ -10,7 +10,7 @@ from optical.transport.checks import check_weights
 from optical.transport.problem import Problem
 from optical.transport.relaxation import Partial, Relaxation, Unbalanced
 from optical.transport.schedule import Schedule
-from optical.transport.sinkhorn import solve_problem
+from optical.transport.sinkhorn import Solution, solve_problem
 
 # Entries of the cost matrices that are worked on together: what a processor's cache holds; what fits a GPU beside a
 # model.
@@ -18,6 +18,65 @@ _ENTRIES_CPU = 2**18
 _ENTRIES_GPU = 2**26
 # Sorting sentences by length finer than this saves less padding than it costs.
 _LENGTH_STEP = 8
+
+
+class _Part(NamedTuple):
+    """Some pairs of the batch, and the positions where any of them has a token."""
+
+    pairs: Tensor | slice
+    x: tuple[Any, ...]
+    y: tuple[Any, ...]
+    xy: tuple[Any, ...]
+
+
+class _Results(NamedTuple):
+    """What the operator returns; the last three are empty where they are not asked for."""
+
+    cost: Tensor
+    value: Tensor
+    f: Tensor
+    g: Tensor
+    row_violation: Tensor
+    iterations: Tensor
+    valid: Tensor
+    plan: Tensor
+    x_gradient: Tensor
+    y_gradient: Tensor
+
+    @classmethod
+    def empty(
+        cls, x: Tensor, y: Tensor, keep_plan: bool, x_needs_gradient: bool, y_needs_gradient: bool
+    ) -> "_Results":
+        """Return zeros of the right shapes and dtypes."""
+        pairs, n, _ = x.shape
+        m = y.shape[1]
+        new = x.new_zeros if x.dtype == torch.float64 else x.float().new_zeros
+        return cls(
+            cost=new(pairs),
+            value=new(pairs),
+            f=new(pairs, n),
+            g=new(pairs, m),
+            row_violation=new(pairs),
+            iterations=new(pairs, dtype=torch.int64),
+            valid=new(pairs, dtype=torch.bool),
+            plan=new(pairs, n, m) if keep_plan else new(0),
+            x_gradient=torch.zeros_like(x) if x_needs_gradient else new(0),
+            y_gradient=torch.zeros_like(y) if y_needs_gradient else new(0),
+        )
+
+    def fill(self, part: _Part, solution: Solution, x: Tensor, y: Tensor) -> None:
+        """Write down the solution of a part of the batch, and nothing for its pairs that are not valid."""
+        there = self.valid[part.pairs]
+        for name in ("cost", "value", "row_violation", "iterations"):
+            getattr(self, name)[part.pairs] = getattr(solution, name) * there
+        self.f[part.x], self.g[part.y] = solution.f, solution.g
+        plan = solution.plan.mul_(there[:, None, None])
+        if self.plan.numel():
+            self.plan[part.xy] = plan
+        if self.x_gradient.numel():
+            self.x_gradient[part.x] = (plan @ y[part.y]).neg_().to(self.x_gradient.dtype)
+        if self.y_gradient.numel():
+            self.y_gradient[part.y] = (plan.mT @ x[part.x]).neg_().to(self.y_gradient.dtype)
 
 
 @torch.library.custom_op("optical::transport", mutates_args=())
@@ -47,32 +106,18 @@ def transport(
     """
     relaxation: Relaxation = Unbalanced(x_penalty, y_penalty) if mass is None else Partial(mass)
     schedule = Schedule(eps, iterations, annealing)
-    results = _empty_results(x, y, keep_plan, x_needs_gradient, y_needs_gradient)
-    cost, value, f, g, row_violation, used, valid, plan, x_gradient, y_gradient = results
+    results = _Results.empty(x, y, keep_plan, x_needs_gradient, y_needs_gradient)
+    dtype = results.cost.dtype
     with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-        valid.copy_(_solvable(x, x_mask) & _solvable(y, y_mask))
-        a = _marginal("a", a, x_mask, valid, value.dtype)
-        b = _marginal("b", b, y_mask, valid, value.dtype)
-        real_x, real_y = _real(x, x_mask, valid, value.dtype), _real(y, y_mask, valid, value.dtype)
-        for part in _parts(x_mask, y_mask, valid):
-            x_part, y_part = real_x[part.x], real_y[part.y]
-            problem = Problem(1 - x_part @ y_part.mT, a[part.x], b[part.y], relaxation)
-            solution = solve_problem(problem, schedule, tolerance)
-            there = valid[part.pairs]
-            cost[part.pairs] = solution.cost * there
-            value[part.pairs] = solution.value * there
-            row_violation[part.pairs] = solution.row_violation * there
-            used[part.pairs] = solution.iterations * there
-            f[part.x], g[part.y] = solution.f, solution.g
-            moved = solution.plan.mul_(there[:, None, None])
-            if keep_plan:
-                plan[part.xy] = moved
-            if x_needs_gradient:
-                x_gradient[part.x] = (moved @ y_part).neg_().to(x.dtype)
-            if y_needs_gradient:
-                y_gradient[part.y] = (moved.mT @ x_part).neg_().to(y.dtype)
-        f.masked_fill_(~(x_mask & valid[:, None]), 0)
-        g.masked_fill_(~(y_mask & valid[:, None]), 0)
+        results.valid.copy_(_solvable(x, x_mask) & _solvable(y, y_mask))
+        a = _marginal("a", a, x_mask, results.valid, dtype)
+        b = _marginal("b", b, y_mask, results.valid, dtype)
+        x, y = _real(x, x_mask, results.valid, dtype), _real(y, y_mask, results.valid, dtype)
+        for part in _parts(x_mask, y_mask, results.valid):
+            problem = Problem(1 - x[part.x] @ y[part.y].mT, a[part.x], b[part.y], relaxation)
+            results.fill(part, solve_problem(problem, schedule, tolerance), x, y)
+        results.f.masked_fill_(~(x_mask & results.valid[:, None]), 0)
+        results.g.masked_fill_(~(y_mask & results.valid[:, None]), 0)
     return results
 
 
@@ -80,7 +125,7 @@ def transport(
 def _(
     x: Tensor, y: Tensor, *settings: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return _empty_results(x, y, *settings[-3:])
+    return _Results.empty(x, y, *settings[-3:])
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -98,35 +143,6 @@ def _backward(ctx: Any, by_cost: Tensor | None, by_value: Tensor | None, *others
 
 
 transport.register_autograd(_backward, setup_context=_remember)
-
-
-def _empty_results(
-    x: Tensor, y: Tensor, keep_plan: bool, x_needs_gradient: bool, y_needs_gradient: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    pairs, n, _ = x.shape
-    m = y.shape[1]
-    new = x.new_zeros if x.dtype == torch.float64 else x.float().new_zeros
-    return (
-        new(pairs),
-        new(pairs),
-        new(pairs, n),
-        new(pairs, m),
-        new(pairs),
-        new(pairs, dtype=torch.int64),
-        new(pairs, dtype=torch.bool),
-        new(pairs, n, m) if keep_plan else new(0),
-        torch.zeros_like(x) if x_needs_gradient else new(0),
-        torch.zeros_like(y) if y_needs_gradient else new(0),
-    )
-
-
-class _Part(NamedTuple):
-    """Some pairs of the batch, and the positions where any of them has a token."""
-
-    pairs: Tensor | slice
-    x: tuple[Any, ...]
-    y: tuple[Any, ...]
-    xy: tuple[Any, ...]
 
 
 def _parts(x_mask: Tensor, y_mask: Tensor, valid: Tensor) -> Iterator[_Part]:
