@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from optical.transport.problem import Problem
+from optical.transport.problem import Plan, Problem
 from optical.transport.schedule import Schedule
 
 
-def iterate(problem: Problem, schedule: Schedule, tolerance: float | None) -> tuple[Tensor, Tensor]:
-    """Do all iterations but the last.
+class LogDomain:
+    """The state of the iterations: potentials f and g.
 
     Iteration t updates f, then g, at eps_t. Before it, while eps falls, g is extrapolated linearly,
 
@@ -16,35 +16,45 @@ def iterate(problem: Problem, schedule: Schedule, tolerance: float | None) -> tu
 
     because potentials / eps grow in proportion to 1 / eps. With eps_t = eps T / t this is IPOT with one inner step
     (Xie, Wang, Wang and Zha 2020, algorithm 1, there written as a product with the plan of the step before).
-
-    Args:
-        problem: of any kind.
-        schedule: of eps.
-        tolerance: once eps is final, a pair whose row sums are off by no more than this in all gets no further
-            iterations; None = every pair gets all.
-
-    Returns:
-        g (B, m) to start the last iteration from, and how many iterations each pair gets (B,), the last included.
     """
-    pairs = torch.arange(len(problem.cost), device=problem.cost.device)
-    start = torch.zeros_like(problem.b)
-    used = torch.full_like(pairs, schedule.iterations)
-    f, g = torch.zeros_like(problem.a), torch.zeros_like(problem.b)
-    before = g
-    for iteration in range(1, schedule.iterations):
-        eps = schedule.at(iteration)
-        guess = 2 * g - before if schedule.falls_before(iteration) else g
-        minima = problem.row_minima(guess, eps)
-        if tolerance is not None and schedule.may_stop_after(iteration - 1):
-            row_masses = problem.a * (f - minima).exp()
-            violation = (row_masses - problem.wanted_row_masses(minima, eps)).abs().sum(1)
-            going = ~(violation <= tolerance)
-            if not going.all():
-                start[pairs[~going]], used[pairs[~going]] = g[~going], iteration
-                pairs, problem, minima, g = pairs[going], problem.take(going), minima[going], g[going]
-                if len(pairs) == 0:
-                    return start, used
-        f, before = problem.relaxation.rows(minima, eps), g
-        g = problem.relaxation.columns(problem.column_minima(f, eps), problem.b.log(), eps)
-    start[pairs] = 2 * g - before if schedule.falls_before(schedule.iterations) else g
-    return start, used
+
+    def __init__(self, problem: Problem, schedule: Schedule) -> None:
+        self._problem, self._schedule = problem, schedule
+        self._f = torch.zeros_like(problem.a)
+        self._before = self._g = torch.zeros_like(problem.b)
+
+    def advance(self, iteration: int) -> None:
+        """Do iteration 1, 2, ..."""
+        problem, eps = self._problem, self._schedule.at(iteration)
+        falls = self._schedule.falls_before(iteration)
+        guess = 2 * self._g - self._before if falls else self._g
+        self._f = problem.relaxation.rows(problem.row_minima(guess, eps), eps)
+        minima = problem.column_minima(self._f, eps)
+        self._before, self._g = self._g, problem.relaxation.columns(minima, problem.b.log(), eps)
+
+    def violation(self) -> Tensor:
+        """Return by how much, in all, the next iteration would change the row sums, of shape (B,)."""
+        minima = self._problem.row_minima(self._g, self._schedule.eps)
+        row_masses = self._problem.a * (self._f - minima).exp()
+        return (row_masses - self._problem.settled_row_masses(minima, self._schedule.eps)).abs().sum(1)
+
+    def plan(self) -> Plan:
+        """Return the plans at the final eps, and their potentials.
+
+        A plan is what the column update says of each column's mass, divided over the rows by a softmax: so column
+        sums are exact whatever rounding did to the potentials.
+        """
+        problem, eps = self._problem, self._schedule.eps
+        plan = (self._f + problem.a.log()).unsqueeze(2) - problem.cost / eps
+        highest = plan.amax(1, keepdim=True)
+        total = plan.sub_(highest).exp_().sum(1)
+        minima = -(highest.squeeze(1) + total.log())
+        g = problem.relaxation.columns(minima, problem.b.log(), eps)
+        plan.mul_((problem.b * (g - minima).exp() / total).unsqueeze(1))
+        return Plan(plan, self._f, g)
+
+    def take(self, pairs: Tensor) -> "LogDomain":
+        """Return the state of some of the pairs, by number."""
+        taken = LogDomain(self._problem.take(pairs), self._schedule)
+        taken._f, taken._g, taken._before = self._f[pairs], self._g[pairs], self._before[pairs]
+        return taken

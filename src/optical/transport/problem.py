@@ -1,6 +1,7 @@
 """A batch of transport problems, and the two updates that solve it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,9 +41,17 @@ class Problem:
         """Return the soft minima (B, m) of the columns, -log sum_i a_i exp(f_i - C_ij / eps)."""
         return -torch.logsumexp((f + self.a.log()).unsqueeze(2) - self.cost / eps, 1)
 
-    def wanted_row_masses(self, minima: Tensor, eps: float) -> Tensor:
+    def settled_row_masses(self, minima: Tensor, eps: float) -> Tensor:
         """Return the row sums (B, n) that the plan has after a row update, from the soft minima of the rows.
 
         Where the marginal is binding, that is a. A plan has converged when it has them already.
         """
         return self.a * (self.relaxation.rows(minima, eps) - minima).exp()
+
+
+class Plan(NamedTuple):
+    """Plans (B, n, m) and the potentials (B, n), (B, m), divided by eps, that they belong to."""
+
+    plan: Tensor
+    f: Tensor
+    g: Tensor

@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-from optical.transport import kernel_domain, log_domain
-from optical.transport.problem import Problem
+from optical.transport.kernel_domain import KernelDomain
+from optical.transport.log_domain import LogDomain
+from optical.transport.problem import Plan, Problem
 from optical.transport.relaxation import BALANCED
 from optical.transport.schedule import Schedule
 
@@ -23,42 +25,65 @@ class Solution(NamedTuple):
 
 
 def solve_problem(problem: Problem, schedule: Schedule, tolerance: float | None) -> Solution:
-    """Iterate and return the plan, with what :class:`optical.transport.Transport` says of it."""
-    gentle = problem.relaxation == BALANCED and kernel_domain.window(schedule) >= 2
-    iterate = kernel_domain.iterate if gentle else log_domain.iterate
-    g, used = iterate(problem, schedule, tolerance)
-    return _last_iteration(problem, g, schedule.eps, used)
+    """Iterate and return the plans, with what :class:`optical.transport.Transport` says of them.
 
-
-def _last_iteration(problem: Problem, g: Tensor, eps: float, used: Tensor) -> Solution:
-    """Update f and g once more and compute the plan.
-
-    The plan is what the column update says of each column's mass, divided over the rows by a softmax: so column sums
-    are exact whatever rounding did to the potentials.
+    Args:
+        problem: of any kind.
+        schedule: of eps.
+        tolerance: a pair whose row sums are off by no more than this in all, once eps is final, is done; None = every
+            pair gets all iterations.
     """
-    a, b, cost = problem.a, problem.b, problem.cost
-    f = problem.relaxation.rows(problem.row_minima(g, eps), eps)
-    plan = (f + a.log()).unsqueeze(2) - cost / eps
-    highest = plan.amax(1, keepdim=True)
-    total = plan.sub_(highest).exp_().sum(1)
-    minima = -(highest.squeeze(1) + total.log())
-    g = problem.relaxation.columns(minima, b.log(), eps)
-    column_masses = b * (g - minima).exp()
-    plan.mul_((column_masses / total).unsqueeze(1))
-    row_masses = plan.sum(2)
-    transport = (plan * cost).sum((1, 2))
+    gentle = problem.relaxation == BALANCED and KernelDomain.window(schedule) >= 2
+    state = (KernelDomain if gentle else LogDomain)(problem, schedule)
+    if tolerance is None:
+        for iteration in range(1, schedule.iterations + 1):
+            state.advance(iteration)
+        used = torch.full_like(problem.a[:, 0], schedule.iterations, dtype=torch.int64)
+        return _solution(problem, state.plan(), schedule.eps, used)
+    return _solve_pair_by_pair(problem, state, schedule, tolerance)
+
+
+def _solve_pair_by_pair(
+    problem: Problem, state: KernelDomain | LogDomain, schedule: Schedule, tolerance: float
+) -> Solution:
+    pairs = torch.arange(len(problem.cost), device=problem.cost.device)
+    used = torch.full_like(pairs, schedule.iterations)
+    plans = Plan(*(torch.zeros_like(each) for each in (problem.cost, problem.a, problem.b)))
+    for iteration in range(1, schedule.iterations + 1):
+        state.advance(iteration)
+        if iteration == schedule.iterations:
+            done = torch.ones_like(pairs, dtype=torch.bool)
+        elif schedule.may_stop_after(iteration):
+            done = state.violation() <= tolerance
+        else:
+            continue
+        if done.any():
+            (finished,), (going,) = done.nonzero(as_tuple=True), (~done).nonzero(as_tuple=True)
+            used[pairs[finished]] = iteration
+            for all_pairs, some in zip(plans, state.take(finished).plan(), strict=True):
+                all_pairs[pairs[finished]] = some
+            if len(going) == 0:
+                break
+            state, pairs = state.take(going), pairs[going]
+    return _solution(problem, plans, schedule.eps, used)
+
+
+def _solution(problem: Problem, plans: Plan, eps: float, used: Tensor) -> Solution:
+    plan, f, g = plans
+    row_masses, column_masses = plan.sum(2), plan.sum(1)
+    cost = (plan * problem.cost).sum((1, 2))
     # KL(P | a b^T) = sum_ij P_ij (f_i + g_j - C_ij / eps) - P_ij + a_i b_j
-    divergence = (row_masses * f).sum(1) + (column_masses * g).sum(1) - transport / eps
-    divergence = divergence - column_masses.sum(1) + 1
-    penalty = problem.relaxation.penalty(row_masses, a, column_masses, b)
-    binding = problem.relaxation == BALANCED
-    wanted = a if binding else problem.wanted_row_masses(problem.row_minima(g, eps), eps)
+    divergence = (row_masses * f).sum(1) + (column_masses * g).sum(1) - cost / eps - column_masses.sum(1) + 1
+    penalty = problem.relaxation.penalty(row_masses, problem.a, column_masses, problem.b)
+    settled = problem.a
+    if problem.relaxation != BALANCED:
+        settled = problem.settled_row_masses(problem.row_minima(g, eps), eps)
     return Solution(
         plan=plan,
-        cost=transport,
-        value=transport + eps * divergence + penalty,
+        cost=cost,
+        value=cost + eps * divergence + penalty,
         f=f * eps,
         g=g * eps,
-        row_violation=(row_masses - wanted).abs().sum(1),
+        row_violation=(row_masses - settled).abs().sum(1),
         iterations=used,
     )
