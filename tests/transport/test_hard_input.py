@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from optical.transport import Transport, solve
 
@@ -193,3 +195,44 @@ def test_no_pairs_at_all() -> None:
     found = solve(torch.zeros(0, 3, 4), torch.zeros(0, 2, 4), real(0, 3), real(0, 2))
     assert found.cost.shape == (0,)
     assert found.plan.shape == (0, 3, 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 30),
+    m=st.integers(1, 30),
+    geometry=st.sampled_from(["unrelated", "opposite", "one opposite"]),
+    eps=st.sampled_from([0.05, 0.01, 0.002, 0.0011, 0.0005]),
+    powers=st.tuples(st.sampled_from([0, 30]), st.sampled_from([0, 30])),
+    seed=st.integers(0, 2**31),
+)
+def test_single_precision_suffices_in_the_hardest_geometry(
+    n: int, m: int, geometry: str, eps: float, powers: tuple[int, int], seed: int
+) -> None:
+    """In few dimensions all costs from 0 to 2 occur, and weights range over 30 decades."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.nn.functional.normalize(torch.randn(4, n, 3, generator=generator), dim=-1)
+    y = torch.nn.functional.normalize(torch.randn(4, m, 3, generator=generator), dim=-1)
+    if geometry != "unrelated":
+        y = x[:, torch.randint(0, n, (m,), generator=generator)].clone()
+        y[:, slice(None) if geometry == "opposite" else slice(1)] *= -1
+    a, b = (
+        (0.1 + 0.9 * torch.rand(4, size, generator=generator)) ** power
+        for size, power in zip((n, m), powers, strict=True)
+    )
+    found = solve(x, y, real(4, n), real(4, m), a=a, b=b, eps=eps)
+    double = solve(x.double(), y.double(), real(4, n), real(4, m), a=a.double(), b=b.double(), eps=eps)
+    assert_sound(found)
+    torch.testing.assert_close(found.plan.sum(1), b / b.sum(1, keepdim=True), atol=1e-6, rtol=0)
+    # Rounding of C (6e-8) is magnified by 1 / eps on its way into the plan.
+    rounding = 1e-6 + 6e-8 / eps
+    torch.testing.assert_close(found.plan.double(), double.plan, atol=rounding, rtol=0)
+    torch.testing.assert_close(found.row_violation.double(), double.row_violation, atol=2 * rounding, rtol=0)
+
+
+@pytest.mark.parametrize("eps", [0.05, 0.01, 0.002])
+def test_vectors_that_are_not_of_unit_norm_do_no_harm(eps: float) -> None:
+    """What costs range over is looked at, not taken on trust: three times too long made NaN once."""
+    x, y = partly_matched(8, 12, 15)
+    assert_sound(solve(3 * x, 3 * y, real(8, 12), real(8, 15), eps=eps))
+    assert_sound(solve(3 * x, -3 * y, real(8, 12), real(8, 15), eps=eps))

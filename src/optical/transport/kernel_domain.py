@@ -13,7 +13,6 @@ from optical.transport.schedule import Schedule
 # slower.
 _FLOOR = 25
 _DRIFT = 60
-_HIGHEST_COST = 2
 # Sums beyond this are as good as infinite.
 _BOUND = 1e30
 # Once eps stands still the kernel does too, and only the scalings drift.
@@ -32,9 +31,14 @@ class KernelDomain:
     and the potentials are now f - log r, g - log c. As 1 / eps_t rises in equal steps, the kernel of the next iteration
     is K * exp(-C step): one product. Before single precision could run out of range it is computed anew, with log r
     and log c absorbed (Schmitzer 2019, Stabilized Sparse Scaling Algorithms, section 3.1).
+
+    Args:
+        problem: balanced.
+        schedule: of eps.
+        lasts: for how many iterations one kernel serves while eps falls, see :meth:`window`.
     """
 
-    def __init__(self, problem: Problem, schedule: Schedule) -> None:
+    def __init__(self, problem: Problem, schedule: Schedule, lasts: int) -> None:
         self._schedule = schedule
         # Small problems lie in memory as (n, m, B), others as (B, n, m): positions of B, and of n in either.
         self._small = not problem.cost.is_cuda and problem.cost[0].numel() <= _SMALL
@@ -53,18 +57,20 @@ class KernelDomain:
         self._f, self._g = torch.zeros_like(self._a), torch.zeros_like(self._b)
         self._r, self._c = torch.ones_like(self._a), torch.ones_like(self._b)
         self._before = self._c
-        self._lasts = self.window(schedule)
+        self._window = self._left = lasts
 
     @staticmethod
-    def window(schedule: Schedule) -> int:
-        """Return for how many iterations one kernel serves while eps falls; below 2 it is not worth keeping."""
-        return int(_DRIFT / (_HIGHEST_COST * schedule.step))
+    def window(problem: Problem, schedule: Schedule) -> int:
+        """Return for how many iterations a kernel can serve while eps falls; below 2 it is not worth keeping."""
+        # A GPU would have to be waited for. Unit vectors are 2 apart at the most.
+        highest = 2.0 if problem.cost.is_cuda else float(problem.cost.abs().max())
+        return int(min(_STILL_WINDOW, _DRIFT / max(highest * schedule.step, 1)))
 
     def advance(self, iteration: int) -> None:
         """Do iteration 1, 2, ..."""
-        if self._lasts == 0:
+        if self._left == 0:
             self._absorb(iteration - 1)
-        self._lasts -= 1
+        self._left -= 1
         guess = self._b / self._c
         if self._schedule.falls_before(iteration):
             self._kernel.mul_(self._step)
@@ -104,8 +110,7 @@ class KernelDomain:
         scale = 1 / self._schedule.at(iteration)
         torch.sub(self._g.unsqueeze(self._rows), self._cost, alpha=scale, out=self._kernel)
         self._kernel.add_(self._f.unsqueeze(self._columns)).clamp_(-_FLOOR, _FLOOR).exp_()
-        falling = iteration < self._schedule.annealing
-        self._lasts = self.window(self._schedule) if falling else _STILL_WINDOW
+        self._left = self._window if iteration < self._schedule.annealing else _STILL_WINDOW
 
     def _row_sums(self, weights: Tensor) -> Tensor:
         if self._by_matrix_product:

@@ -33,8 +33,11 @@ def solve_problem(problem: Problem, schedule: Schedule, tolerance: float | None)
         tolerance: a pair whose row sums are off by no more than this in all, once eps is final, is done; None = every
             pair gets all iterations.
     """
-    gentle = problem.relaxation == BALANCED and KernelDomain.window(schedule) >= 2
-    state = (KernelDomain if gentle else LogDomain)(problem, schedule)
+    state: KernelDomain | LogDomain = LogDomain(problem, schedule)
+    if problem.relaxation == BALANCED:
+        window = KernelDomain.window(problem, schedule)
+        if window >= 2:
+            state = KernelDomain(problem, schedule, window)
     if tolerance is None:
         for iteration in range(1, schedule.iterations + 1):
             state.advance(iteration)
