@@ -48,6 +48,7 @@ def test_the_teacher_is_a_perfect_student(
     assert figures[evaluator.primary_metric] == figures["translation_mrr"] == 1
     assert figures["transport_cost"] == pytest.approx(0, abs=0.01)
     assert figures["row_violation"] < 0.01
+    assert figures["language_probe"] == 0.5
     assert not logged.records
 
 
@@ -72,6 +73,7 @@ def test_a_collapsed_student_is_noticed_and_not_rewarded(
     vectors = teacher_vectors(tiny_teacher)
     figures = DevelopmentEvaluator(ENGLISH, ENGLISH, vectors)(collapse(tiny_teacher))
     assert figures["mean_token"] == pytest.approx(1, abs=1e-5)
+    assert figures["language_probe"] > 0.9  # one point is easily told from the teacher's many
     # It ranks the English sentences alike for every query: each rank is taken once.
     assert figures["translation_mrr"] == pytest.approx(sum(1 / rank for rank in range(1, 31)) / 30, abs=1e-6)
     collapsing, blurred = (record.getMessage() for record in logged.records)

@@ -100,7 +100,9 @@ def test_every_kind_of_student(
     assert fingerprint(encoder) == fingerprint(teacher)
 
 
-@pytest.mark.parametrize("objective", ["mean-pool", "optical + 0.5*mean-pool"])
+@pytest.mark.parametrize(
+    "objective", ["mean-pool", "optical + 0.5*mean-pool", "greedy", "hard-max", "contrastive"]
+)
 def test_other_objectives_improve_a_saved_graft(
     objective: str, teacher_folder: Path, bitext: Path, tmp_path: Path
 ) -> None:
@@ -113,9 +115,34 @@ def test_other_objectives_improve_a_saved_graft(
     assert after["translation_mrr"] > before["translation_mrr"]
     assert made["objective"]["formula"] == objective
     assert made["student"] == {**read_provenance(student)["student"], "kind": student}
-    if objective != "mean-pool":
+    # The mean says nothing of tokens, and what is contrasted may be far away.
+    if objective not in ("mean-pool", "contrastive"):
         assert after["transport_cost"] < 0.9 * before["transport_cost"]
+    if "0.5*" in objective:
         assert made["objective"]["mean-pool"]["weight"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["adversarial", "adversarial-alternating"])
+def test_an_adversarial_run_trains_the_discriminator_and_reports_it(
+    name: str, teacher_folder: Path, bitext: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    formula = f"{name} + optical"
+    made, log = {}, ""
+    for rate in (0.0, 2e-2):
+        settings = {**TRAINED, "objective": formula, "discriminator_learning_rate": rate}
+        distill(teacher_folder, bitext, tmp_path / str(rate), **settings, progress=True)
+        made[rate] = read_provenance(tmp_path / str(rate))
+        log = capsys.readouterr().err
+    figure = f"{name}_discriminator_accuracy"
+    untrained, trained = (made[rate]["objective"][figure] for rate in (0.0, 2e-2))
+    assert abs(untrained - 0.5) < 0.05
+    assert trained > untrained + 0.02
+    assert f"{figure} {trained:.4f}" in log
+    assert made[2e-2]["objective"][name]["hidden"] == 500
+    assert 0.4 < made[2e-2]["development_after"]["language_probe"] <= 1
+    card = (tmp_path / "0.02" / "README.md").read_text(encoding="utf-8")
+    assert "discriminator_accuracy" in card
+    assert ("ganin2016domain" if name == "adversarial" else "lample2018word") in card
 
 
 def test_training_that_hurts_gives_the_untrained_student(
@@ -186,6 +213,7 @@ def test_long_pairs_are_left_out_of_training(teacher_folder: Path, bitext: Path,
     [
         ({"steps": 0}, "steps is 0"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0"),
+        ({"discriminator_learning_rate": -1.0}, "discriminator_learning_rate is -1.0"),
         ({"objective": "opticl"}, "'opticl'"),
         ({"objective": "-1*optical"}, "'-1'"),
         ({"batch_size": 400}, "400"),

@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 import torch
 from sentence_transformers import MultiVectorEncoder
+from transformers import TrainerState
 
 from optical.distillation import distill
+from optical.distillation.progress import TrainingProgress
+from optical.encoders import read_provenance
 from optical.errors import OpticalError
 
 # Long enough that the first checkpoint of four is far from the last.
@@ -113,3 +116,36 @@ def test_ctrl_c_keeps_the_work_for_the_same_command_only(
             distill(teacher_folder, bitext, output, **{**SETTINGS, **changed})
     assert sorted(work.rglob("*")) == kept
     assert not output.exists()
+
+
+@pytest.mark.parametrize("name", ["adversarial", "adversarial-alternating"])
+def test_a_stopped_run_goes_on_with_the_same_discriminator(
+    name: str, teacher_folder: Path, bitext: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {
+        **{"steps": 40, "batch_size": 16, "held_back": 40, "evaluations": 4, "learning_rate": 1e-3},
+        "objective": f"optical + {name}" if name == "adversarial" else f"optical + 10*{name}",
+    }
+    straight = distill(teacher_folder, bitext, tmp_path / "straight", **settings)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(self: TrainingProgress, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 25:
+            raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingProgress, "on_step_end", stop)
+        with pytest.raises(StoppedError):
+            distill(teacher_folder, bitext, tmp_path / "student", **settings)
+    torch.rand(7)  # what else the process does with random numbers makes no difference
+    resumed = distill(teacher_folder, bitext, tmp_path / "student", **settings)
+
+    made, expected = read_provenance(tmp_path / "student"), read_provenance(tmp_path / "straight")
+    # The result is one of those that were trained after the stop.
+    assert made["best_step"] == expected["best_step"] > 20
+    assert made["objective"] == expected["objective"]
+    assert made["development_after"] == expected["development_after"]
+    for weight_name, weight in straight.state_dict().items():
+        assert torch.equal(weight, resumed.state_dict()[weight_name]), weight_name

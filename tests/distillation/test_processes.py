@@ -49,3 +49,40 @@ def test_too_few_pairs_for_two_processes_are_refused(teacher_folder: Path, tmp_p
     assert done.returncode != 0
     assert "fewer than the 16 of one step" in done.stderr
     assert list(tmp_path.glob("made/*")) == []
+
+
+# Each process writes down what its discriminator weighs when training ends.
+SPYING = """
+import sys
+from pathlib import Path
+import torch
+from optical.distillation import distill, trainer
+
+ends = trainer._Trainer._load_best_model
+
+def spy(self):
+    torch.save(self.loss.own_state(), Path(sys.argv[4]) / f"{self.args.process_index}.pt")
+    ends(self)
+
+trainer._Trainer._load_best_model = spy
+settings = {"steps": 12, "batch_size": 8, "held_back": 40, "evaluations": 2}
+distill(*sys.argv[1:4], objective="adversarial + adversarial-alternating + mean-pool", **settings)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_discriminator(teacher_folder: Path, bitext: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(SPYING)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    places = [str(place) for place in (teacher_folder, bitext, tmp_path / "student", tmp_path)]
+    without_gpu = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [*launcher, str(program), *places]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=without_gpu)
+    assert done.returncode == 0, done.stderr
+    first, second = (torch.load(tmp_path / f"{process}.pt", weights_only=True) for process in (0, 1))
+    for name, value in first.items():
+        if "accuracy" in name:
+            assert not torch.equal(value, second[name])  # each has batches of its own
+        else:
+            assert torch.equal(value, second[name]), name

@@ -9,6 +9,7 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.errors import OpticalError
 from optical.objectives import (
+    AdversarialLoss,
     DistillationLoss,
     MeanPoolLoss,
     OptimalTransportLoss,
@@ -18,7 +19,10 @@ from optical.objectives import (
 
 from .examples import features, joined, padded, random_pairs
 
-OBJECTIVES = ("optical", "mean-pool")
+# The loss of a batch is the mean of those of its sentence pairs ...
+SENTENCE_BY_SENTENCE = ("optical", "mean-pool", "greedy", "hard-max")
+# ... or depends on what is in a batch together.
+OBJECTIVES = (*SENTENCE_BY_SENTENCE, "contrastive", "adversarial", "adversarial-alternating")
 SENTENCES = ["the water of the river", "rice", "who is the president of kenya ?"]
 
 
@@ -47,7 +51,7 @@ def test_mean_pool_knows_nothing_of_tokens(tiny_teacher: MultiVectorEncoder) -> 
     assert float(OptimalTransportLoss(tiny_teacher).compare(replace(pairs, y=mean))) > 0.1
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", SENTENCE_BY_SENTENCE)
 def test_padding_of_the_features_changes_nothing(tiny_teacher: MultiVectorEncoder, objective: str) -> None:
     tiny_teacher.eval()
     loss = make_objective(objective, tiny_teacher)
@@ -59,12 +63,37 @@ def test_padding_of_the_features_changes_nothing(tiny_teacher: MultiVectorEncode
     torch.testing.assert_close(value(loss, together), torch.stack(alone).mean(), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("formula", [*OBJECTIVES, "optical + 0.5*mean-pool"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_padding_of_the_vectors_changes_nothing(tiny_teacher: MultiVectorEncoder, objective: str) -> None:
+    tiny_teacher.eval()
+    pairs = random_pairs(5, 7, 9, width=16, noise=2.0)
+    more = padded(pairs, 6, 4)
+    y, y_padded = pairs.y.clone().requires_grad_(), more.y.clone().requires_grad_()
+    loss = make_objective(objective, tiny_teacher)
+    if isinstance(loss, AdversarialLoss):
+        loss.batches.fill_(loss.steps)  # at the start of training it gives the student no gradient
+    plain, longer = loss.compare(replace(pairs, y=y)), loss.compare(replace(more, y=y_padded))
+    torch.testing.assert_close(longer, plain, rtol=1e-5, atol=1e-7)
+    plain.backward()
+    longer.backward()
+    assert y.grad is not None
+    assert y.grad.any()
+    assert y_padded.grad is not None
+    torch.testing.assert_close(y_padded.grad[:, :9], y.grad, rtol=1e-4, atol=1e-7)
+    assert not y_padded.grad[:, 9:].any()
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [*OBJECTIVES, "optical + 0.5*mean-pool", "adversarial + mean-pool", "optical + 0.1*contrastive"],
+)
 def test_the_gradient_reaches_every_part_of_a_student(tiny_teacher: MultiVectorEncoder, formula: str) -> None:
-    tiny_teacher.requires_grad_(True)
+    tiny_teacher.requires_grad_(True).train()
     batch = features(tiny_teacher, SENTENCES, [6, 3, 9])
     batch[1]["token_embeddings"].requires_grad_()
-    value(make_objective(formula, tiny_teacher), batch).backward()
+    loss = make_objective(formula, tiny_teacher, steps=1)
+    value(loss, batch)  # gradient reversal begins with the second batch
+    value(loss, batch).backward()
     untouched = {
         name
         for name, weight in tiny_teacher.named_parameters()
@@ -128,12 +157,16 @@ def test_a_weighted_sum_tells_the_settings_and_sources_of_its_parts(tiny_teacher
         ("optical + 0.5*mean-pool", {"optical": 1, "mean-pool": 0.5}),
         ("2 * mean-pool + 1e-2*optical", {"mean-pool": 2, "optical": 0.01}),
         ("0.5*optical", {"optical": 0.5}),
+        ("optical + 0.1*contrastive", {"optical": 1, "contrastive": 0.1}),
+        ("greedy+hard-max", {"greedy": 1, "hard-max": 1}),
+        ("adversarial + mean-pool", {"adversarial": 1, "mean-pool": 1}),
+        ("2*adversarial-alternating + optical", {"adversarial-alternating": 2, "optical": 1}),
     ],
 )
 def test_a_formula_means_what_it_says(
     tiny_teacher: MultiVectorEncoder, formula: str, weights: dict[str, float]
 ) -> None:
-    pairs = random_pairs(3, 5, 6)
+    pairs = random_pairs(3, 5, 6, width=16)
     expected = sum(
         weight * make_objective(name, tiny_teacher).compare(pairs) for name, weight in weights.items()
     )

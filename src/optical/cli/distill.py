@@ -17,7 +17,10 @@ def distill(
     ] = "graft",
     objective: Annotated[
         str,
-        typer.Option(help="Training loss: optical, mean-pool, or a sum such as 'optical + 0.5*mean-pool'."),
+        typer.Option(
+            help="Training loss: optical, mean-pool, greedy, hard-max, contrastive, adversarial, "
+            "adversarial-alternating, or a sum such as 'optical + 0.5*mean-pool'."
+        ),
     ] = "optical",
     eps: Annotated[float, typer.Option(help="Entropy of the transport plan, in units of the cost.")] = 0.01,
     special_tokens: Annotated[
@@ -36,6 +39,9 @@ def distill(
         float, typer.Option(help="Peak learning rate of the input embeddings.")
     ] = 3e-3,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate of all other weights.")] = 2e-4,
+    discriminator_learning_rate: Annotated[
+        float, typer.Option(help="Peak learning rate of the discriminator of an adversarial objective.")
+    ] = 5e-3,
     max_tokens: Annotated[
         int, typer.Option(help="Leave out pairs with more tokens than this on a side.")
     ] = 32,
@@ -80,6 +86,7 @@ def distill(
         batch_size=batch_size,
         embedding_learning_rate=embedding_learning_rate,
         learning_rate=learning_rate,
+        discriminator_learning_rate=discriminator_learning_rate,
         max_tokens=max_tokens,
         question_share=question_share,
         held_back=held_back,

@@ -10,6 +10,7 @@ from sentence_transformers.util import maxsim
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from optical.distillation.language_probe import language_probe
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.errors import OpticalError
 from optical.transport import solve
@@ -37,6 +38,8 @@ class DevelopmentEvaluator(BaseEvaluator):
       the solver is far from having converged.
     - ``mean_token``: :math:`\\lVert \\frac1N \\sum y \\rVert^2` over all student tokens. 1: all vectors are equal, the
       student has collapsed. A warning is logged once it passes the middle between the teacher's figure and 1.
+    - ``language_probe``: how well a linear probe tells the student's tokens from the teacher's, 0.5 to 1. 0.5: they
+      cannot be told apart, which says nothing of whether they mean the same.
 
     Args:
         foreign: held-back foreign sentences.
@@ -82,6 +85,7 @@ class DevelopmentEvaluator(BaseEvaluator):
             PRIMARY_METRIC: float((1 / ranks).mean()),
             "mean_token": _mean_token(students),
             **self._transport(students),
+            "language_probe": language_probe(self._vectors, students),
         }
         self._watch(figures)
         return figures

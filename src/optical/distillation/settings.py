@@ -16,7 +16,8 @@ class Settings:
 
     Attributes:
         student: "graft", "transplant", or the Hub id or folder of a checkpoint.
-        objective: formula of the training loss, e.g. "optical" or "optical + 0.5*mean-pool".
+        objective: formula of the training loss, e.g. "optical" or "optical + 0.5*mean-pool"; the names are those of
+            :func:`optical.objectives.make_objective`.
         eps: entropy of the transport plan, in units of the cost; see :class:`optical.objectives.OptimalTransportLoss`.
         special_tokens: what becomes of [CLS], [SEP] and query-expansion tokens in the transport: "transport",
             "match" or "ignore".
@@ -24,7 +25,8 @@ class Settings:
         steps: optimiser steps.
         batch_size: sentence pairs a step and process.
         embedding_learning_rate: peak rate of the input embeddings; most of a new language is learned there.
-        learning_rate: peak rate of all other weights.
+        learning_rate: peak rate of all other weights of the student.
+        discriminator_learning_rate: peak rate of the weights that an adversarial objective learns besides the student.
         max_tokens: pairs with more tokens on either side are left out, as cutting them would misalign them.
         question_share: share of the training pairs that are to be questions, by repetition of those there are.
         held_back: sentence pairs kept for development (fewer when there is little bitext).
@@ -43,6 +45,7 @@ class Settings:
     batch_size: int = 64
     embedding_learning_rate: float = 3e-3
     learning_rate: float = 2e-4
+    discriminator_learning_rate: float = 5e-3
     max_tokens: int = 32
     question_share: float = 0.5
     held_back: int = 500
@@ -55,7 +58,7 @@ class Settings:
         for name in ("steps", "batch_size", "max_tokens", "held_back", "evaluations", "dimension"):
             if getattr(self, name) < 1:
                 raise OpticalError(f"{name} is {getattr(self, name)}. It must be at least 1.")
-        for name in ("embedding_learning_rate", "learning_rate"):
+        for name in ("embedding_learning_rate", "learning_rate", "discriminator_learning_rate"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise OpticalError(f"{name} is {getattr(self, name)}. It must be a number from 0 up.")
 

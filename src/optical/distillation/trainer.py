@@ -12,6 +12,7 @@ from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 from sentence_transformers.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import EvalLoopOutput
 
 from optical.distillation.batches import BitextCollator, LengthBatchSampler
 from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluator
@@ -22,6 +23,7 @@ from optical.encoders import query_modules, query_tokens, query_transformer
 from optical.objectives import make_objective
 
 _SECONDS_BETWEEN_CHECKPOINTS = 120
+_OBJECTIVE_FILE = "objective.pt"
 
 
 def make_trainer(
@@ -52,12 +54,26 @@ def make_trainer(
     (embeddings_name,) = (name for name, weight in encoder.named_parameters() if weight is embeddings)
     bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     steps_between = math.ceil(settings.steps / settings.evaluations)
+    loss = make_objective(
+        settings.objective,
+        encoder,
+        eps=settings.eps,
+        special_tokens=settings.special_tokens,
+        marginals=settings.marginals,
+        steps=settings.steps,
+        seed=settings.seed,
+    )
     arguments = MultiVectorEncoderTrainingArguments(
         output_dir=str(folder),
         max_steps=settings.steps,
         per_device_train_batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
-        learning_rate_mapping={re.escape(embeddings_name) + "$": settings.embedding_learning_rate},
+        learning_rate_mapping={
+            re.escape(embeddings_name) + "$": settings.embedding_learning_rate,
+            **{
+                f"^{re.escape(name)}$": settings.discriminator_learning_rate for name in loss.own_parameters()
+            },
+        },
         warmup_steps=0.1,
         weight_decay=0.0,
         use_cpu=not torch.accelerator.is_available(),
@@ -85,17 +101,11 @@ def make_trainer(
             IdfWeights(vectors.tokens(sentence).tolist() for sentence in english),
             IdfWeights(query_tokens(encoder, foreign), len(query_transformer(encoder).tokenizer)),
         )
-    trainer = MultiVectorEncoderTrainer(
+    trainer = _Trainer(
         model=encoder,
         args=arguments,
         train_dataset=dataset,
-        loss=make_objective(
-            settings.objective,
-            encoder,
-            eps=settings.eps,
-            special_tokens=settings.special_tokens,
-            marginals=settings.marginals,
-        ),
+        loss=loss,
         evaluator=evaluator,
         data_collator=BitextCollator(encoder, vectors, weights),
         callbacks=[_RegularCheckpoints()],
@@ -108,6 +118,36 @@ def last_checkpoint(folder: Path) -> str | None:
     """Return the newest complete checkpoint in ``folder``, or None."""
     complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     return str(max(complete, key=lambda path: int(path.name.rpartition("-")[2]))) if complete else None
+
+
+class _Trainer(MultiVectorEncoderTrainer):
+    """Looks after what an objective learns besides the student, which the base class gives to its optimiser only."""
+
+    def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+        own = self.loss.own_parameters().values()
+        # Not every supported version of sentence-transformers clears these gradients (6.0 does not).
+        for weight in own:
+            weight.grad = None
+        loss: torch.Tensor = super().training_step(*arguments, **named)
+        # They are no part of the model that torch keeps the same in all processes.
+        for weight in own:
+            weight.grad = self.accelerator.reduce(weight.grad, reduction="mean")
+        return loss
+
+    def evaluation_loop(self, *arguments: Any, **named: Any) -> EvalLoopOutput:
+        output = super().evaluation_loop(*arguments, **named)
+        output.metrics.update({f"eval_{name}": value for name, value in self.loss.figures().items()})
+        return output
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        torch.save(self.loss.own_state(), Path(output_dir or self.args.output_dir) / _OBJECTIVE_FILE)
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        # Also called for the best checkpoint, so that the figures of the objective are those of the result.
+        super()._load_from_checkpoint(checkpoint_path)
+        file = Path(checkpoint_path) / _OBJECTIVE_FILE
+        self.loss.load_own_state(torch.load(file, map_location="cpu", weights_only=True))
 
 
 class _RegularCheckpoints(TrainerCallback):

@@ -188,7 +188,11 @@ class _Run:
                 **_provenance(self._teacher_name, teacher, self._bitext),
                 "student": json.loads((start / _ORIGIN_FILE).read_text(encoding="utf-8")),
                 "settings": self._settings.as_dict(),
-                "objective": {"formula": self._settings.objective, **trainer.loss.get_config_dict()},
+                "objective": {
+                    "formula": self._settings.objective,
+                    **trainer.loss.get_config_dict(),
+                    **trainer.loss.figures(),
+                },
                 "training_pairs": len(dataset),
                 "processes": self._state.num_processes,
                 "device": str(encoder.device),

@@ -1,7 +1,7 @@
 """What all objectives share: student vectors on one side, the frozen teacher's on the other."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,10 @@ class DistillationLoss(nn.Module, ABC):
         self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None
     ) -> Tensor | dict[str, Tensor]:
         """Return the loss of a batch of (foreign, English) features; ``labels`` are not used."""
-        return self.compare(self._token_pairs(list(sentence_features)))
+        pairs = self._token_pairs(list(sentence_features))
+        # Mixed precision is for the student: in bfloat16, cosines of 0.999 and 1 are the same.
+        with torch.autocast(pairs.y.device.type, enabled=False):
+            return self.compare(pairs)
 
     def _token_pairs(self, sentence_features: list[dict[str, Tensor]]) -> TokenPairs:
         if len(sentence_features) != 2 or "token_embeddings" not in sentence_features[1]:
@@ -90,6 +93,28 @@ class DistillationLoss(nn.Module, ABC):
             y_weights=foreign.get("weights"),
         )
 
+    def own_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the weights that the objective learns besides the student's, by name."""
+        return {name: weight for name, weight in self.named_parameters() if _is_own(name)}
+
+    def own_state(self) -> dict[str, Tensor]:
+        """Return all that a checkpoint must keep of the objective; the student is kept elsewhere."""
+        return {name: value for name, value in self.state_dict().items() if _is_own(name)}
+
+    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what :meth:`own_state` returned."""
+        for name, value in self.own_state().items():
+            value.copy_(state[name])
+
+    def figures(self) -> dict[str, float]:
+        """Return figures, by name, of what the objective has seen and learned so far."""
+        return {}
+
     def get_config_dict(self) -> dict[str, Any]:
         """Return the settings for the model card."""
         return {}
+
+
+def _is_own(name: str) -> bool:
+    # The terms of a sum hold the student as well.
+    return "model" not in name.split(".")

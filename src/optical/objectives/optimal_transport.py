@@ -42,6 +42,7 @@ class OptimalTransportLoss(DistillationLoss):
 
     Relations:
         - :class:`MeanPoolLoss` compares the means of the tokens only.
+        - :class:`GreedyAlignmentLoss` and :class:`HardMaxLoss` choose the matches one by one, not all together.
 
     Example:
         ::

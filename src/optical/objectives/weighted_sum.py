@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from sentence_transformers import MultiVectorEncoder
-from torch import Tensor
+from torch import Tensor, nn
 
 from optical.objectives.distillation_loss import DistillationLoss, TokenPairs
 
@@ -23,10 +23,20 @@ class WeightedSumLoss(DistillationLoss):
     ) -> None:
         super().__init__(model)
         self.terms = dict(terms)
+        # As modules of this one, they move to a device, train and are saved with it.
+        self.objectives = nn.ModuleDict({name: term for name, (_, term) in terms.items()})
 
     def compare(self, pairs: TokenPairs) -> Tensor:
         """Return the weighted sum of the terms."""
         return torch.stack([weight * term.compare(pairs) for weight, term in self.terms.values()]).sum()
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures of every term, with the name of the term in front."""
+        return {
+            f"{name}_{figure}": value
+            for name, (_, term) in self.terms.items()
+            for figure, value in term.figures().items()
+        }
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the settings of every term for the model card."""
