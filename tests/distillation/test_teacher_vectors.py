@@ -48,6 +48,13 @@ def test_first_and_last_token_are_special(tiny_teacher: MultiVectorEncoder, tmp_
         assert special.tolist() == [True] + [False] * (len(special) - 2) + [True]
 
 
+def test_an_unknown_word_is_text_like_any_other(tiny_teacher: MultiVectorEncoder, tmp_path: Path) -> None:
+    sentence = "the ሰላም of water"
+    assert tiny_teacher.tokenizer.tokenize(sentence) == ["the", "[UNK]", "of", "water"]
+    _, special = TeacherVectors.cached(tiny_teacher, [sentence], tmp_path)[sentence]
+    assert special.tolist() == [True, False, False, False, False, True]
+
+
 @pytest.mark.parametrize("token", ["[MASK]", "."])
 @pytest.mark.parametrize("attend", [False, True])
 def test_query_expansion_tokens_are_special(

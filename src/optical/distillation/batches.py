@@ -9,9 +9,8 @@ from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.nn.utils.rnn import pad_sequence
 
-from optical.distillation.teacher_vectors import TeacherVectors, special_mask
+from optical.distillation.teacher_vectors import TeacherVectors, special_ids, special_mask
 from optical.distillation.token_weights import IdfWeights
-from optical.encoders import query_transformer
 
 _BATCHES_SORTED_TOGETHER = 50
 _MOST_REPETITIONS = 20
@@ -40,7 +39,7 @@ class BitextCollator:
     ) -> None:
         self._student = student
         self._prompt = student.prompts.get("query") or None
-        self._special_ids = torch.tensor(query_transformer(student).tokenizer.all_special_ids)
+        self._special_ids = special_ids(student)
         self._vectors = vectors
         self._weights = weights
 

@@ -79,7 +79,7 @@ class TeacherVectors:
         teacher: MultiVectorEncoder, sentences: Sequence[str], folder: Path, *, progress: bool = False
     ) -> None:
         """Encode distinct ``sentences`` through the teacher's query path into ``folder``, all or nothing."""
-        special_ids = torch.tensor(query_transformer(teacher).tokenizer.all_special_ids)
+        added = special_ids(teacher)
         lengths: list[int] = []
         special: list[np.ndarray] = []
         tokens: list[np.ndarray] = []
@@ -95,7 +95,7 @@ class TeacherVectors:
                         vectors = features["token_embeddings"].cpu()[scored]
                         file.write(vectors.to(torch.float16).numpy().tobytes())
                         lengths.append(len(vectors))
-                        special.append(special_mask(features, special_ids)[scored].numpy())
+                        special.append(special_mask(features, added)[scored].numpy())
                         tokens.append(features["input_ids"].cpu()[scored].to(torch.int32).numpy())
                     advance(start + len(chunk))
             np.save(temporary / "starts.npy", np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))))
@@ -105,8 +105,20 @@ class TeacherVectors:
             (temporary / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
 
 
-def special_mask(features: dict[str, Tensor], special_ids: Tensor) -> Tensor:
-    """Say which tokens are special tokens or query-expansion tokens: bool, of the shape of ``input_ids``."""
-    special = torch.isin(features["input_ids"].cpu(), special_ids)
+def special_ids(encoder: MultiVectorEncoder) -> Tensor:
+    """Return the ids of the tokens that the query side's tokenizer adds to a text, such as [CLS] and [SEP]."""
+    tokenizer = query_transformer(encoder).tokenizer
+    # The unknown token is on the tokenizer's list, but stands for a word of the text.
+    return torch.tensor([token for token in tokenizer.all_special_ids if token != tokenizer.unk_token_id])
+
+
+def special_mask(features: dict[str, Tensor], added: Tensor) -> Tensor:
+    """Say which tokens are no text: bool, of the shape of ``input_ids``.
+
+    Args:
+        features: what the encoder's tokenizer made of sentences.
+        added: ids of special tokens, see :func:`special_ids`; query-expansion tokens are known from the features.
+    """
+    special = torch.isin(features["input_ids"].cpu(), added)
     expansion = features.get("query_expansion_positions")
     return special if expansion is None else special | expansion.bool().cpu()
