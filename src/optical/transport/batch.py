@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from optical.transport.checks import check_weights
+from optical.transport.fused import solve_fused, suits
 from optical.transport.problem import Problem
 from optical.transport.relaxation import Partial, Relaxation, Unbalanced
 from optical.transport.schedule import Schedule
@@ -64,19 +65,19 @@ class _Results(NamedTuple):
             y_gradient=torch.zeros_like(y) if y_needs_gradient else new(0),
         )
 
-    def fill(self, part: _Part, solution: Solution, x: Tensor, y: Tensor) -> None:
-        """Write down the solution of a part of the batch, and nothing for its pairs that are not valid."""
+    def fill(self, part: _Part, solution: Solution, x_gradient: Tensor, y_gradient: Tensor) -> None:
+        """Write down what is known of a part of the batch, and nothing of its pairs that are not valid."""
         there = self.valid[part.pairs]
         for name in ("cost", "value", "row_violation", "iterations"):
             getattr(self, name)[part.pairs] = getattr(solution, name) * there
         self.f[part.x], self.g[part.y] = solution.f, solution.g
-        plan = solution.plan.mul_(there[:, None, None])
-        if self.plan.numel():
-            self.plan[part.xy] = plan
-        if self.x_gradient.numel():
-            self.x_gradient[part.x] = (plan @ y[part.y]).neg_().to(self.x_gradient.dtype)
-        if self.y_gradient.numel():
-            self.y_gradient[part.y] = (plan.mT @ x[part.x]).neg_().to(self.y_gradient.dtype)
+        for all_pairs, place, some in (
+            (self.plan, part.xy, solution.plan),
+            (self.x_gradient, part.x, x_gradient),
+            (self.y_gradient, part.y, y_gradient),
+        ):
+            if all_pairs.numel():
+                all_pairs[place] = (some * there[:, None, None]).to(all_pairs.dtype)
 
 
 @torch.library.custom_op("optical::transport", mutates_args=())
@@ -114,8 +115,27 @@ def transport(
         b = _marginal("b", b, y_mask, results.valid, dtype)
         x, y = _real(x, x_mask, results.valid, dtype), _real(y, y_mask, results.valid, dtype)
         for part in _parts(x_mask, y_mask, results.valid):
-            problem = Problem(1 - x[part.x] @ y[part.y].mT, a[part.x], b[part.y], relaxation)
-            results.fill(part, solve_problem(problem, schedule, tolerance), x, y)
+            sides = x[part.x], y[part.y], a[part.x], b[part.y]
+            if suits(*sides[:2], relaxation):
+                solution, *gradients = solve_fused(
+                    *sides,
+                    schedule,
+                    tolerance,
+                    keep_plan=keep_plan,
+                    x_needs_gradient=x_needs_gradient,
+                    y_needs_gradient=y_needs_gradient,
+                )
+            else:
+                problem = Problem(1 - sides[0] @ sides[1].mT, *sides[2:], relaxation)
+                solution = solve_problem(problem, schedule, tolerance)
+                gradients = [
+                    -(plan @ vectors) if wanted else vectors
+                    for plan, vectors, wanted in (
+                        (solution.plan, sides[1], x_needs_gradient),
+                        (solution.plan.mT, sides[0], y_needs_gradient),
+                    )
+                ]
+            results.fill(part, solution, *gradients)
         results.f.masked_fill_(~(x_mask & results.valid[:, None]), 0)
         results.g.masked_fill_(~(y_mask & results.valid[:, None]), 0)
     return results

@@ -1,15 +1,21 @@
 """The solution of a batch of transport problems, by whichever way of iterating suits it."""
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from optical.transport.cuda_graph import replayed
 from optical.transport.kernel_domain import KernelDomain
 from optical.transport.log_domain import LogDomain
 from optical.transport.problem import Plan, Problem
-from optical.transport.relaxation import BALANCED
+from optical.transport.relaxation import BALANCED, Relaxation
 from optical.transport.schedule import Schedule
+
+# On a GPU, operations on more entries than this take longer than their start, and a graph of them much memory.
+_MOST_REPLAYED = 2**22
 
 
 class Solution(NamedTuple):
@@ -33,22 +39,37 @@ def solve_problem(problem: Problem, schedule: Schedule, tolerance: float | None)
         tolerance: a pair whose row sums are off by no more than this in all, once eps is final, is done; None = every
             pair gets all iterations.
     """
-    state: KernelDomain | LogDomain = LogDomain(problem, schedule)
+    if tolerance is None:
+        function = _fixed_iterations(problem.relaxation, schedule)
+        tensors = problem.cost, problem.a, problem.b
+        few = problem.cost.numel() <= _MOST_REPLAYED
+        return Solution(*(replayed(function, tensors) if few else function(*tensors)))
+    return _solve_pair_by_pair(problem, schedule, tolerance)
+
+
+@functools.lru_cache(maxsize=64)
+def _fixed_iterations(relaxation: Relaxation, schedule: Schedule) -> Callable[..., Solution]:
+    def solve(cost: Tensor, a: Tensor, b: Tensor) -> Solution:
+        problem = Problem(cost, a, b, relaxation)
+        state = _state(problem, schedule)
+        for iteration in range(1, schedule.iterations + 1):
+            state.advance(iteration)
+        used = torch.full_like(a[:, 0], schedule.iterations, dtype=torch.int64)
+        return _solution(problem, state.plan(), schedule.eps, used)
+
+    return solve
+
+
+def _state(problem: Problem, schedule: Schedule) -> KernelDomain | LogDomain:
     if problem.relaxation == BALANCED:
         window = KernelDomain.window(problem, schedule)
         if window >= 2:
-            state = KernelDomain(problem, schedule, window)
-    if tolerance is None:
-        for iteration in range(1, schedule.iterations + 1):
-            state.advance(iteration)
-        used = torch.full_like(problem.a[:, 0], schedule.iterations, dtype=torch.int64)
-        return _solution(problem, state.plan(), schedule.eps, used)
-    return _solve_pair_by_pair(problem, state, schedule, tolerance)
+            return KernelDomain(problem, schedule, window)
+    return LogDomain(problem, schedule)
 
 
-def _solve_pair_by_pair(
-    problem: Problem, state: KernelDomain | LogDomain, schedule: Schedule, tolerance: float
-) -> Solution:
+def _solve_pair_by_pair(problem: Problem, schedule: Schedule, tolerance: float) -> Solution:
+    state = _state(problem, schedule)
     pairs = torch.arange(len(problem.cost), device=problem.cost.device)
     used = torch.full_like(pairs, schedule.iterations)
     plans = Plan(*(torch.zeros_like(each) for each in (problem.cost, problem.a, problem.b)))
