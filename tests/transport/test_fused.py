@@ -283,6 +283,25 @@ def test_a_pair_stops_when_it_has_converged(fused: SolveFused) -> None:
     assert (found.row_violation[stopped] <= 1e-3).all()
 
 
+@pytest.mark.parametrize("iterations", [12, 13, 40])
+def test_convergence_is_looked_for_when_solve_does(fused: SolveFused, iterations: int) -> None:
+    x, y = partly_matched(3, 10, 9)
+    assert_as_solve_does(
+        fused, Batch.full(x, y), eps=0.2, iterations=iterations, schedule="constant", tolerance=1e-3
+    )
+
+
+def test_a_column_far_below_all_others_does_not_vanish(fused: SolveFused) -> None:
+    """Its entries start at 2^-167 of their rows' largest: 0 in single precision, but for the floor."""
+    token = partly_matched(1, 1, 1)[0].expand(1, 4, WIDTH)
+    y = torch.cat([token[:, :2], -token[:, :1]], 1)
+    b = torch.tensor([[1.0, 1.0, 1e-38]])
+    found, *_ = solved(fused, Batch(token, y, real(1, 4), real(1, 3), None, b), eps=0.002, iterations=44)
+    for tensor in found:
+        assert tensor.isfinite().all()
+    close(found.plan, torch.tensor([0.125, 0.125, 0.0]).expand(1, 4, 3), 1e-6)
+
+
 def test_what_is_not_asked_for_is_empty(fused: SolveFused) -> None:
     x, y = partly_matched(2, 5, 7)
     everything, x_gradient, y_gradient = solved(fused, Batch.full(x, y))

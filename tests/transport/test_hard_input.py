@@ -201,7 +201,7 @@ def test_no_pairs_at_all() -> None:
 @given(
     n=st.integers(1, 30),
     m=st.integers(1, 30),
-    geometry=st.sampled_from(["unrelated", "opposite", "one opposite"]),
+    geometry=st.sampled_from(["unrelated", "opposite", "one opposite", "clusters"]),
     eps=st.sampled_from([0.05, 0.01, 0.002, 0.0011, 0.0005]),
     powers=st.tuples(st.sampled_from([0, 30]), st.sampled_from([0, 30])),
     seed=st.integers(0, 2**31),
@@ -213,7 +213,13 @@ def test_single_precision_suffices_in_the_hardest_geometry(
     generator = torch.Generator().manual_seed(seed)
     x = torch.nn.functional.normalize(torch.randn(4, n, 3, generator=generator), dim=-1)
     y = torch.nn.functional.normalize(torch.randn(4, m, 3, generator=generator), dim=-1)
-    if geometry != "unrelated":
+    if geometry == "clusters":  # of unlike sizes, so that mass must cross between them at the highest cost
+        poles = torch.tensor([[1.0, 0, 0], [-1, 0, 0]])
+        x, y = (
+            poles[torch.randint(0, 2, side.shape[:2], generator=generator)] + side / 50 for side in (x, y)
+        )
+        x, y = (torch.nn.functional.normalize(side, dim=-1) for side in (x, y))
+    elif geometry != "unrelated":
         y = x[:, torch.randint(0, n, (m,), generator=generator)].clone()
         y[:, slice(None) if geometry == "opposite" else slice(1)] *= -1
     a, b = (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from optical.transport import solve
+from optical.transport import Partial, solve
 
 from .pairs import WIDTH, partly_matched, real
 
@@ -47,6 +47,12 @@ NAN = float("nan")
         ({"eps": 1e-12}, "eps is 1e-12"),
         ({"iterations": 0}, "iterations is 0; expected at least 1"),
         ({"iterations": -3}, "iterations is -3; expected at least 1"),
+        ({"schedule": "linear"}, "schedule is 'linear'; expected one of annealed, ipot, constant"),
+        ({"tolerance": 0.0}, r"tolerance is 0\.0; expected a positive number"),
+        ({"tolerance": NAN}, "tolerance is nan; expected a positive number"),
+        ({"tolerance": 1e-3, "schedule": "ipot"}, r"tolerance is 0\.001; expected .* other than 'ipot'"),
+        ({"relaxation": "partial"}, "relaxation is 'partial'; expected Unbalanced or Partial"),
+        ({"relaxation": Partial}, "relaxation is <class .*Partial'>; expected Unbalanced or Partial"),
     ],
 )
 def test_refused(changed: dict[str, Any], message: str) -> None:

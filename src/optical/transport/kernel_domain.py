@@ -8,15 +8,15 @@ from torch import Tensor
 from optical.transport.problem import Plan, Problem
 from optical.transport.schedule import Schedule
 
-# Powers of e. A new kernel has no entry below the first, which counts for nothing, and serves until the schedule alone
-# may have made its entries smaller by the second: together they stay clear of subnormal numbers, which are ten times
-# slower.
-_FLOOR = 25
-_DRIFT = 60
+# Powers of e. A new kernel has no entry below the first, and serves until the schedule alone may have made entries
+# smaller by the second. Together they stay clear of subnormal numbers, which are ten times slower; and as potentials
+# follow the schedule, an entry that was raised to the first cannot grow to count for anything before it is computed
+# anew.
+_FLOOR = 60
+_DRIFT = 25
 # Sums beyond this are as good as infinite.
 _BOUND = 1e30
-# Once eps stands still the kernel does too, and only the scalings drift.
-_STILL_WINDOW = 50
+_LONGEST_WINDOW = 50
 # Up to this many entries a pair, sums over pairs that lie side by side are faster than products of matrices.
 _SMALL = 24 * 24
 
@@ -64,7 +64,7 @@ class KernelDomain:
         """Return for how many iterations a kernel can serve while eps falls; below 2 it is not worth keeping."""
         # A GPU would have to be waited for. Unit vectors are 2 apart at the most.
         highest = 2.0 if problem.cost.is_cuda else float(problem.cost.abs().max())
-        return int(min(_STILL_WINDOW, _DRIFT / max(highest * schedule.step, 1)))
+        return int(min(_LONGEST_WINDOW, _DRIFT / max(highest * schedule.step, 1)))
 
     def advance(self, iteration: int) -> None:
         """Do iteration 1, 2, ..."""
@@ -110,7 +110,10 @@ class KernelDomain:
         scale = 1 / self._schedule.at(iteration)
         torch.sub(self._g.unsqueeze(self._rows), self._cost, alpha=scale, out=self._kernel)
         self._kernel.add_(self._f.unsqueeze(self._columns)).clamp_(-_FLOOR, _FLOOR).exp_()
-        self._left = self._window if iteration < self._schedule.annealing else _STILL_WINDOW
+        if iteration >= self._schedule.annealing:
+            # Once eps stands still, so does the kernel, and the potentials come to rest.
+            self._window = min(_LONGEST_WINDOW, 2 * self._window)
+        self._left = self._window
 
     def _row_sums(self, weights: Tensor) -> Tensor:
         if self._by_matrix_product:

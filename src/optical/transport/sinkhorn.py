@@ -77,7 +77,7 @@ def _solve_pair_by_pair(problem: Problem, schedule: Schedule, tolerance: float) 
         state.advance(iteration)
         if iteration == schedule.iterations:
             done = torch.ones_like(pairs, dtype=torch.bool)
-        elif schedule.may_stop_after(iteration):
+        elif iteration < schedule.iterations - 1 and schedule.may_stop_after(iteration):
             done = state.violation() <= tolerance
         else:
             continue

@@ -76,6 +76,8 @@ def solve(
             f"tolerance is {tolerance}; expected a positive number, and a schedule other than 'ipot', which reaches "
             "eps with its last iteration only"
         )
+    if not isinstance(relaxation, Relaxation):
+        raise ValueError(f"relaxation is {relaxation!r}; expected Unbalanced or Partial")
     differentiable = torch.is_grad_enabled()
     x_penalty = y_penalty = mass = None
     if isinstance(relaxation, Partial):
