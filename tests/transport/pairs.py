@@ -38,3 +38,27 @@ def exact_costs(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     costs: Any = (1 - x.double() @ y.double().mT).numpy()
     uniform = np.full(n, 1 / n), np.full(m, 1 / m)
     return torch.tensor([ot.emd2(*uniform, cost) for cost in costs], dtype=torch.float64)
+
+
+def textbook_plan(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    eps: float,
+    iterations: int,
+    annealing: int,
+    a: torch.Tensor | None = None,
+    b: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Annealed, extrapolated Sinkhorn written naively: both updates in the log domain, in float64, from 0."""
+    cost = 1 - x.double() @ y.double().mT
+    log_a, log_b = (
+        (torch.ones(size) if weights is None else weights).double().log().log_softmax(-1)
+        for weights, size in ((a, cost.shape[1:2]), (b, cost.shape[2:]))
+    )
+    before = g = torch.zeros(len(cost), cost.shape[2], dtype=torch.float64)
+    for step in range(1, iterations + 1):
+        scaled = cost * min(step, annealing) / (annealing * eps)
+        guess = 2 * g - before if 1 < step <= annealing else g
+        f = -torch.logsumexp((guess + log_b)[:, None, :] - scaled, 2)
+        before, g = g, -torch.logsumexp((f + log_a)[..., None] - scaled, 1)
+    return ((f + log_a)[:, :, None] + (g + log_b)[:, None, :] - cost / eps).exp()

@@ -18,7 +18,7 @@ from optical.transport.relaxation import BALANCED
 from optical.transport.schedule import Schedule, ScheduleName
 from optical.transport.sinkhorn import Solution
 
-from .pairs import WIDTH, first, partly_matched, real
+from .pairs import WIDTH, first, partly_matched, real, textbook_plan
 
 pytest.importorskip("triton", reason="the fused kernel needs Triton")
 
@@ -164,28 +164,7 @@ def test_the_plan_is_that_of_the_textbook(fused: SolveFused, eps: float, schedul
     a, b = torch.rand(2, 11, generator=generator) + 0.1, torch.rand(2, 18, generator=generator) + 0.1
     found, *_ = solved(fused, Batch(x, y, real(2, 11), real(2, 18), a, b), eps, 50, schedule)
     annealing = {"annealed": 40, "ipot": 50, "constant": 1}[schedule]
-    close(found.plan, textbook_plan(x, y, a, b, eps, 50, annealing), 1e-5)
-
-
-def textbook_plan(
-    x: torch.Tensor,
-    y: torch.Tensor,
-    a: torch.Tensor,
-    b: torch.Tensor,
-    eps: float,
-    iterations: int,
-    annealing: int,
-) -> torch.Tensor:
-    """Annealed and extrapolated Sinkhorn written naively in float64, its potentials divided by eps."""
-    cost = 1 - x.double() @ y.double().mT
-    log_a, log_b = (weights.double().log().log_softmax(1) for weights in (a, b))
-    history = [torch.zeros_like(log_b)] * 2
-    for step in range(1, iterations + 1):
-        scaled = cost * min(step, annealing) / (annealing * eps)
-        guess = 2 * history[-1] - history[-2] if 1 < step <= annealing else history[-1]
-        f = -torch.logsumexp((guess + log_b)[:, None, :] - scaled, 2)
-        history.append(-torch.logsumexp((f + log_a)[:, :, None] - scaled, 1))
-    return ((f + log_a)[:, :, None] + (history[-1] + log_b)[:, None, :] - cost / eps).exp()
+    close(found.plan, textbook_plan(x, y, eps, 50, annealing, a, b), 1e-5)
 
 
 def test_padding_is_as_good_as_absent(fused: SolveFused) -> None:
