@@ -256,7 +256,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a small grid, to see that all runs")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    # With more, problems this small spend much of their time in threads that wait for one another.
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, help=f"JSON file; {RESULT}, or none with --quick")
     parser.add_argument("--peak-memory", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
