@@ -10,20 +10,21 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext
 from optical.distillation import BitextCollator, distill
+from optical.distillation.batches import foreign_tokens
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.token_weights import IdfWeights
-from optical.encoders import make_student, query_tokens, read_provenance
+from optical.encoders import make_student, read_provenance
 from optical.errors import OpticalError
 
 from .toy import make_pairs
 
 
 def test_a_token_counts_once_a_sentence() -> None:
-    weights = IdfWeights([[1, 5, 5, 2], [1, 3, 2], [1, 2]], vocabulary=8)
+    weights = IdfWeights([[1, 5, 5, 2], [1, 3, 2], [1, 2], []])
     counts = Counter({1: 3, 5: 1, 2: 3, 3: 1})
-    tokens = torch.tensor([[1, 5], [3, 7]])
+    tokens = torch.tensor([[1, 5], [3, 4]])
     expected = [
-        [math.log(1 + (3 - counts[token] + 0.5) / (counts[token] + 0.5)) for token in row]
+        [math.log(1 + (4 - counts[token] + 0.5) / (counts[token] + 0.5)) for token in row]
         for row in tokens.tolist()
     ]
     torch.testing.assert_close(weights(tokens), torch.tensor(expected))
@@ -33,8 +34,8 @@ def test_a_batch_carries_the_weights_of_its_tokens(tiny_teacher: MultiVectorEnco
     english, foreign = map(list, zip(*make_pairs(40), strict=True))
     student = make_student("graft", tiny_teacher, Bitext(english, foreign)).encoder
     vectors = TeacherVectors.cached(tiny_teacher, english, tmp_path)
-    of_english = IdfWeights(query_tokens(tiny_teacher, english))
-    of_foreign = IdfWeights(query_tokens(student, foreign), len(student.tokenizer))
+    of_english = IdfWeights(tiny_teacher.tokenizer(english)["input_ids"])
+    of_foreign = IdfWeights(foreign_tokens(student, foreign))
     rows = [{"english": english[pair], "foreign": foreign[pair]} for pair in range(5)]
     batch = BitextCollator(student, vectors, (of_english, of_foreign))(rows)
     assert torch.equal(batch["foreign_weights"], of_foreign(batch["foreign_input_ids"]))
@@ -45,6 +46,17 @@ def test_a_batch_carries_the_weights_of_its_tokens(tiny_teacher: MultiVectorEnco
         assert torch.equal(batch["english_weights"][place, : len(tokens)], of_english(torch.tensor(tokens)))
         # [CLS] and [SEP] are in every sentence.
         assert batch["english_weights"][place, 0] < 0.1 * batch["english_weights"][place].max()
+
+
+def test_query_expansion_weighs_next_to_nothing(tiny_teacher: MultiVectorEncoder) -> None:
+    """It is in every query. Counted in the bare sentences it would be the rarest of all tokens."""
+    tiny_teacher[0].query_expansion = {"strategy": "fixed", "length": 24, "attend": True, "token": "[MASK]"}
+    english = [english for english, _ in make_pairs(40)]
+    weights = IdfWeights(foreign_tokens(tiny_teacher, english))
+    tokens = tiny_teacher.preprocess(english[:5], task="query")["input_ids"]
+    masks = tokens == tiny_teacher.tokenizer.mask_token_id
+    assert masks.sum() > 20
+    assert weights(tokens)[masks].max() < 0.05 * weights(tokens)[~masks].max()
 
 
 def test_distilling_with_idf_marginals(teacher_folder: Path, bitext: Path, tmp_path: Path) -> None:

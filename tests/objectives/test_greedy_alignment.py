@@ -96,3 +96,10 @@ def test_a_pair_without_tokens_does_not_count(
     loss = GreedyAlignmentLoss(tiny_teacher)
     torch.testing.assert_close(loss.compare(joined(normal, empty)), loss.compare(normal))
     assert float(loss.compare(empty)) == 0
+
+
+def test_a_student_that_makes_nan_does_not_look_perfect(tiny_teacher: MultiVectorEncoder) -> None:
+    pairs = random_pairs(2, 5, 6)
+    y = pairs.y.clone()
+    y[0, 2] = torch.nan
+    assert GreedyAlignmentLoss(tiny_teacher).compare(replace(pairs, y=y)).isnan()

@@ -1,5 +1,6 @@
 """The OPTICAL loss against exact solvers, closed forms and its definition."""
 
+import math
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -187,6 +188,17 @@ def test_rare_tokens_weigh_more_where_marginals_are_idf(tiny_teacher: MultiVecto
     weighted = replace(pairs, x_weights=torch.tensor([[3.0, 1.0]]), y_weights=torch.tensor([[0.5]]))
     assert loss_of(tiny_teacher, weighted, marginals="idf") == pytest.approx(2 / 4, abs=1e-5)
     assert loss_of(tiny_teacher, weighted) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("special_tokens", get_args(SpecialTokens))
+@pytest.mark.parametrize("broken", [[0], [0, 1]])
+def test_a_student_that_makes_nan_does_not_look_perfect(
+    tiny_teacher: MultiVectorEncoder, special_tokens: SpecialTokens, broken: list[int]
+) -> None:
+    pairs = random_pairs(2, 5, 6)
+    y = pairs.y.clone()
+    y[broken, 2] = torch.nan
+    assert math.isnan(loss_of(tiny_teacher, replace(pairs, y=y), special_tokens=special_tokens))
 
 
 def test_idf_needs_weights(tiny_teacher: MultiVectorEncoder) -> None:

@@ -70,7 +70,11 @@ def coarse_products(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.usefixtures("coarse_products")
 @pytest.mark.parametrize("size", [12, 48])
-def test_coarse_products_of_matrices_leave_the_marginals_exact(size: int) -> None:
+def test_coarse_products_of_matrices_leave_the_marginals_exact(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every processor has coarse products to be seen, so the sums must not be products of matrices at all."""
+    monkeypatch.setattr(torch, "bmm", None)
     x, y = partly_matched(4, size, size)
     found = solve(x, y, real(4, size), real(4, size), eps=0.05, iterations=500)
     uniform = torch.full((4, size), 1 / size)

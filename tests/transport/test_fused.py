@@ -116,10 +116,8 @@ def assert_as_solve_does(fused: SolveFused, batch: Batch, most: float = 1e-5, **
     f, g = _centred(found.f, batch.x_mask), _centred(found.g, batch.y_mask)
     close(f, _centred(wanted.f, batch.x_mask), most)
     close(g, _centred(wanted.g, batch.y_mask), most)
-    coarse = most + 4 * torch.finfo(batch.x.dtype).eps
-    close(x_gradient, wanted_x_gradient, coarse)
-    close(y_gradient, wanted_y_gradient, coarse)
-    assert x_gradient.dtype == y_gradient.dtype == batch.x.dtype
+    close(x_gradient, wanted_x_gradient, most)
+    close(y_gradient, wanted_y_gradient, most)
 
 
 def _centred(potentials: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -242,12 +240,6 @@ def test_a_very_small_eps_is_survived(fused: SolveFused) -> None:
     close(found.plan.sum(1), torch.full((2, 11), 1 / 11), 1e-6)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_vectors_of_half_precision_are_solved_in_single(fused: SolveFused, dtype: torch.dtype) -> None:
-    x, y = partly_matched(2, 12, 10, dtype=dtype)
-    assert_as_solve_does(fused, Batch.full(x, y))
-
-
 def test_a_pair_stops_when_it_has_converged(fused: SolveFused) -> None:
     easy, hard = partly_matched(2, 10, 10, noise=0.2), partly_matched(2, 10, 14, noise=2.0)
     x, y = torch.zeros(4, 10, WIDTH), torch.zeros(4, 14, WIDTH)
@@ -348,13 +340,31 @@ def test_the_compiled_loop_carries_all_that_the_interpreted_one_does(
     assert carried.count("i32") == 2
 
 
+def test_where_triton_does_not_work_torch_does(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Triton needs a C compiler, or here a GPU: without, the first launch fails, and no other is tried."""
+    x, y = partly_matched(2, 5, 7)
+    wanted = solve(x, y, real(2, 5), real(2, 7))
+    monkeypatch.setattr("optical.transport.fused._device_suits", lambda device: True)
+    monkeypatch.setattr("optical.transport.fused._failed", [])
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    if torch.cuda.is_available():
+        pytest.skip("Triton works here")
+    for _ in range(2):
+        found = solve(x, y, real(2, 5), real(2, 7))
+        torch.testing.assert_close(found.plan, wanted.plan)
+    assert [record.message.split(" (")[0] for record in caplog.records] == ["Triton does not work here"]
+    assert not suits(x, y, BALANCED)
+
+
 def test_what_suits_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = torch.zeros(2, 128, 8), torch.zeros(2, 100, 8)
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     assert not suits(x, y, BALANCED)
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     assert suits(x, y, BALANCED)
-    assert suits(x.half(), y.half(), BALANCED)
+    assert not suits(x.half(), y.half(), BALANCED)
     assert not suits(x.double(), y.double(), BALANCED)
     assert not suits(torch.zeros(2, 129, 8), y, BALANCED)
     assert not suits(x, torch.zeros(2, 129, 8), BALANCED)

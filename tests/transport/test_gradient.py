@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from optical.transport import Partial, Relaxation, Unbalanced, solve
+from optical.transport.batch import transport
 from optical.transport.relaxation import BALANCED
 
 from .pairs import partly_matched, real
@@ -143,12 +144,54 @@ def test_cost_and_value_may_both_be_used() -> None:
     torch.testing.assert_close(y.grad, -3 * (found.plan.mT @ x))
 
 
-def test_where_no_gradient_is_wanted_none_is_prepared() -> None:
+def test_where_no_gradient_is_wanted_none_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[tuple[int, int]] = []
+
+    def spied(*given: object, **named: object) -> object:
+        results = transport(*given, **named)
+        prepared.append((results[-2].numel(), results[-1].numel()))
+        return results
+
+    monkeypatch.setattr("optical.transport.solver.transport", spied)
     x, y = partly_matched(2, 5, 6)
     y.requires_grad_()
     with torch.no_grad():
         assert not solve(x, y, real(2, 5), real(2, 6)).cost.requires_grad
     assert not solve(x, y.detach(), real(2, 5), real(2, 6)).cost.requires_grad
+    assert solve(x, y, real(2, 5), real(2, 6)).cost.requires_grad
+    assert prepared == [(0, 0), (0, 0), (0, y.numel())]
+
+
+def test_second_derivatives_are_refused_rather_than_wrong() -> None:
+    x, y = partly_matched(2, 5, 6)
+    y.requires_grad_()
+    cost = solve(x, y, real(2, 5), real(2, 6)).cost
+    with pytest.raises(NotImplementedError, match="transport has no second derivative"):
+        torch.autograd.grad(cost.sum(), y, create_graph=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_scaled_loss_does_not_overflow_half_precision(dtype: torch.dtype) -> None:
+    """A scale above the largest float16, as a GradScaler may use, times gradients that are small."""
+    x, y = partly_matched(2, 12, 12, dtype=dtype)
+    y.requires_grad_()
+    found = solve(x, y, real(2, 12), real(2, 12))
+    (found.cost * 70000).sum().backward()
+    assert y.grad is not None
+    expected = -70000 * (found.plan.mT @ x.float())
+    torch.testing.assert_close(y.grad.float(), expected, atol=0.05, rtol=1e-2)
+
+
+def test_what_comes_in_for_a_pair_that_is_not_valid_does_not_go_out() -> None:
+    x, y = partly_matched(2, 5, 6)
+    x[1, 0] = float("nan")
+    y.requires_grad_()
+    solve(
+        x, y, real(2, 5), real(2, 6)
+    ).cost.sqrt().sum().backward()  # infinite at the cost of 0 of the second
+    assert y.grad is not None
+    assert y.grad.isfinite().all()
+    assert (y.grad[1] == 0).all()
 
 
 def test_training_keeps_vectors_and_no_matrix() -> None:
@@ -162,6 +205,6 @@ def test_training_keeps_vectors_and_no_matrix() -> None:
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         found = solve(x, y, real(8, 64), real(8, 64), keep_plan=False)
-    assert sum(kept) <= y.numel()
+    assert sum(kept) <= y.numel() + 8  # and which pairs are valid
     with pytest.raises(ValueError, match="the plan was not kept; call solve with keep_plan=True"):
         _ = found.plan

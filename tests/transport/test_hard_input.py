@@ -132,6 +132,14 @@ def test_only_the_ratios_of_weights_matter(scale: float, dtype: torch.dtype) -> 
     torch.testing.assert_close(scaled.plan, plain.plan)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_in_half_precision_are_divided_in_single(dtype: torch.dtype) -> None:
+    x, y = partly_matched(1, 6, 6)
+    b = torch.arange(1, 7)[None]
+    found = solve(x, y, real(1, 6), real(1, 6), b=b.to(dtype))
+    torch.testing.assert_close(found.plan.sum(1), b / 21, atol=1e-6, rtol=0)
+
+
 def test_weights_of_wild_ratios_are_survived() -> None:
     x, y = partly_matched(2, 6, 6)
     a = torch.tensor([1.0, 1e-38, 1e-30, 1.0, 0.0, 1e-5]).expand(2, 6)

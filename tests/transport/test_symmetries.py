@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optical.transport import solve
+from optical.transport import Partial, Relaxation, Unbalanced, solve
 
 from .pairs import WIDTH, first, partly_matched, real
 
@@ -60,6 +60,20 @@ def test_what_padding_holds_and_how_much_there_is_does_not_matter(filler: float)
     assert wide_y.grad is not None
     assert (wide_y.grad[:, :300] == 0).all()
     torch.testing.assert_close(wide_y.grad[:, 300:], -(bare.plan.mT @ x), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("eps", [0.01, 0.05])
+@pytest.mark.parametrize("relaxation", [Unbalanced(None, None), Unbalanced(0.2, 0.5), Partial(0.7)])
+def test_swapping_the_sides_transposes_the_plan(eps: float, relaxation: Relaxation) -> None:
+    x, y = partly_matched(4, 9, 12)
+    a = torch.rand(4, 9, generator=torch.Generator().manual_seed(0)) + 0.1
+    swapped_relaxation = (
+        Unbalanced(relaxation.y, relaxation.x) if isinstance(relaxation, Unbalanced) else relaxation
+    )
+    one = solve(x, y, real(4, 9), real(4, 12), a=a, eps=eps, iterations=1000, relaxation=relaxation)
+    other = solve(y, x, real(4, 12), real(4, 9), b=a, eps=eps, iterations=1000, relaxation=swapped_relaxation)
+    torch.testing.assert_close(other.plan, one.plan.mT, atol=3e-5, rtol=0)
+    torch.testing.assert_close(other.value, one.value, atol=1e-5, rtol=0)
 
 
 def test_a_slow_neighbour_changes_nothing() -> None:

@@ -14,6 +14,7 @@ from optical.distillation.token_weights import IdfWeights
 
 _BATCHES_SORTED_TOGETHER = 50
 _MOST_REPETITIONS = 20
+_CHUNK = 1024
 _EPOCHS = 10_000  # more than any run has
 
 
@@ -38,16 +39,13 @@ class BitextCollator:
         weights: tuple[IdfWeights, IdfWeights] | None = None,
     ) -> None:
         self._student = student
-        self._prompt = student.prompts.get("query") or None
         self._special_ids = special_ids(student)
         self._vectors = vectors
         self._weights = weights
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return the features of a batch, their names prefixed with ``foreign_`` and ``english_``."""
-        foreign = self._student.preprocess(
-            [row["foreign"] for row in rows], prompt=self._prompt, task="query"
-        )
+        foreign = _preprocess(self._student, [row["foreign"] for row in rows])
         foreign["special_mask"] = special_mask(foreign, self._special_ids)
         sentences = [self._vectors[row["english"]] for row in rows]
         english = {
@@ -69,6 +67,17 @@ class BitextCollator:
         return {
             f"{side}_{key}": value for side, features in columns.items() for key, value in features.items()
         }
+
+
+def foreign_tokens(student: MultiVectorEncoder, sentences: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the token ids of each sentence as a batch of :class:`BitextCollator` holds them, padding included."""
+    for start in range(0, len(sentences), _CHUNK):
+        yield from _preprocess(student, sentences[start : start + _CHUNK])["input_ids"].tolist()
+
+
+def _preprocess(student: MultiVectorEncoder, sentences: Sequence[str]) -> dict[str, Any]:
+    prompt = student.prompts.get("query") or None
+    return dict(student.preprocess(list(sentences), prompt=prompt, task="query"))
 
 
 def repeat_questions(pairs: Sequence[int], english: Sequence[str], share: float) -> list[int]:

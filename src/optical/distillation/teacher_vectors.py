@@ -16,6 +16,7 @@ from optical.encoders import fingerprint, query_transformer
 from optical.files import create_folder
 
 _CHUNK = 4096
+_FORMAT = 2  # of the files in a folder; a cache may hold those of earlier versions
 
 
 class TeacherVectors:
@@ -66,7 +67,7 @@ class TeacherVectors:
         teacher and bitext can share a cache.
         """
         distinct = list(dict.fromkeys(sentences))
-        content = json.dumps([fingerprint(teacher, "query"), distinct]).encode()
+        content = json.dumps([_FORMAT, fingerprint(teacher, "query"), distinct]).encode()
         folder = cache / f"teacher-vectors-{hashlib.blake2b(content, digest_size=8).hexdigest()}"
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):

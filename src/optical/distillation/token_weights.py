@@ -12,15 +12,15 @@ class IdfWeights:
     """Inverse document frequencies of the tokens on one side of a bitext; its sentences are the documents.
 
     Args:
-        sentences: token ids of each sentence, special tokens included (which, being everywhere, weigh next to nothing).
-        vocabulary: number of token ids that may be asked for, if there are more than the sentences show.
+        sentences: token ids of each sentence, with all that the encoder adds: special tokens and query expansion, being
+            everywhere, weigh next to nothing.
     """
 
-    def __init__(self, sentences: Iterable[Sequence[int]], vocabulary: int = 0) -> None:
-        kinds = [torch.tensor(list(set(tokens))) for tokens in sentences]
-        self._documents = len(kinds)
-        self._frequency = torch.bincount(torch.cat(kinds), minlength=vocabulary)
+    def __init__(self, sentences: Iterable[Sequence[int]]) -> None:
+        kinds = [torch.tensor(list(set(tokens)), dtype=torch.int64) for tokens in sentences]
+        frequency = torch.bincount(torch.cat(kinds))
+        self._weights = idf_weights(torch.arange(len(frequency)), frequency, len(kinds))
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        """Return the weights (float32) of token ids, of the same shape."""
-        return idf_weights(tokens, self._frequency, self._documents)
+        """Return the weights (float32) of token ids that the sentences have, of the same shape."""
+        return self._weights[tokens]

@@ -14,12 +14,12 @@ from sentence_transformers.multi_vector_encoder.training_args import MultiVector
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
-from optical.distillation.batches import BitextCollator, LengthBatchSampler
+from optical.distillation.batches import BitextCollator, LengthBatchSampler, foreign_tokens
 from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluator
 from optical.distillation.settings import Settings
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.token_weights import IdfWeights
-from optical.encoders import query_modules, query_tokens, query_transformer
+from optical.encoders import query_modules, query_transformer
 from optical.objectives import make_objective
 
 _SECONDS_BETWEEN_CHECKPOINTS = 120
@@ -99,7 +99,7 @@ def make_trainer(
         foreign, english = (sorted(set(dataset[side])) for side in ("foreign", "english"))
         weights = (
             IdfWeights(vectors.tokens(sentence).tolist() for sentence in english),
-            IdfWeights(query_tokens(encoder, foreign), len(query_transformer(encoder).tokenizer)),
+            IdfWeights(foreign_tokens(encoder, foreign)),
         )
     trainer = _Trainer(
         model=encoder,

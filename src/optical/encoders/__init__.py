@@ -8,7 +8,6 @@ from optical.encoders.sides import (
     query_lengths,
     query_limit,
     query_modules,
-    query_tokens,
     query_transformer,
 )
 from optical.encoders.students import Student, make_student
@@ -27,7 +26,6 @@ __all__ = [
     "query_lengths",
     "query_limit",
     "query_modules",
-    "query_tokens",
     "query_transformer",
     "read_provenance",
     "save_artefact",

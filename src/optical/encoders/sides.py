@@ -22,19 +22,14 @@ def query_transformer(encoder: MultiVectorEncoder) -> Transformer:
     return query_modules(encoder)[0]
 
 
-def query_tokens(encoder: MultiVectorEncoder, texts: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of each text as a query, prompt and special tokens included, nothing cut off."""
+def query_lengths(encoder: MultiVectorEncoder, texts: Sequence[str]) -> list[int]:
+    """Return how many tokens each text has as a query, prompt and special tokens included, nothing cut off."""
     if not texts:
         return []  # the tokenizers below fail on no text at all
     prompt = encoder.prompts.get("query") or ""
     tokenizer = query_transformer(encoder).tokenizer
     encoded = tokenizer([prompt + text for text in texts], padding=False, truncation=False, verbose=False)
-    return list(encoded["input_ids"])
-
-
-def query_lengths(encoder: MultiVectorEncoder, texts: Sequence[str]) -> list[int]:
-    """Return how many tokens each text has as a query, counted as by :func:`query_tokens`."""
-    return [len(tokens) for tokens in query_tokens(encoder, texts)]
+    return [len(ids) for ids in encoded["input_ids"]]
 
 
 def query_limit(encoder: MultiVectorEncoder) -> int | None:

@@ -50,7 +50,10 @@ class GreedyAlignmentLoss(DistillationLoss):
         matched = _match(similarity.detach().masked_fill(~real, -torch.inf))
         matches = matched.sum((1, 2))
         distance = torch.where(matched, 1 - similarity, 0).sum((1, 2)) / matches.clamp_min(1)
-        return distance.sum() / (matches > 0).sum().clamp_min(1)
+        # Matches among NaN mean nothing, and a student that makes NaN must not look perfect.
+        broken = (similarity.isnan() & real).any((1, 2))
+        distance = torch.where(broken, torch.nan, distance)
+        return distance.sum() / real.any((1, 2)).sum().clamp_min(1)
 
     @property
     def citation(self) -> str:

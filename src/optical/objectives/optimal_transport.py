@@ -74,19 +74,19 @@ class OptimalTransportLoss(DistillationLoss):
         self.marginals: Marginals = marginals
 
     def compare(self, pairs: TokenPairs) -> Tensor:
-        """Return the mean transport cost of the batch; pairs that cannot be solved do not count."""
-        if self.special_tokens == "transport":
-            transport = self._solve(pairs, pairs.x_mask, pairs.y_mask)
-            cost = transport.cost
-        else:
-            text = pairs.y_mask & ~pairs.y_special
-            transport = self._solve(pairs, pairs.x_mask & ~pairs.x_special, text)
-            cost = transport.cost
-            if self.special_tokens == "match":
-                distance, matched = _match_special(pairs)
-                share = text.sum(1) / (text.sum(1) + matched).clamp_min(1)
-                cost = share * cost + (1 - share) * distance
-        return (cost * transport.valid).sum() / transport.valid.sum().clamp_min(1)
+        """Return the mean transport cost of the batch; pairs where a side has no tokens do not count."""
+        x_mask, y_mask = pairs.x_mask, pairs.y_mask
+        if self.special_tokens != "transport":
+            x_mask, y_mask = x_mask & ~pairs.x_special, y_mask & ~pairs.y_special
+        transport = self._solve(pairs, x_mask, y_mask)
+        counts = x_mask.any(1) & y_mask.any(1)
+        # A student that makes NaN must not look perfect.
+        cost = torch.where(counts & ~transport.valid, torch.nan, transport.cost)
+        if self.special_tokens == "match":
+            distance, matched = _match_special(pairs)
+            share = y_mask.sum(1) / (y_mask.sum(1) + matched).clamp_min(1)
+            cost = share * cost + (1 - share) * distance
+        return torch.where(counts, cost, 0).sum() / counts.sum().clamp_min(1)
 
     def _solve(self, pairs: TokenPairs, x_mask: Tensor, y_mask: Tensor) -> Transport:
         weighted = self.marginals == "idf"

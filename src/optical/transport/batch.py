@@ -61,8 +61,8 @@ class _Results(NamedTuple):
             iterations=new(pairs, dtype=torch.int64),
             valid=new(pairs, dtype=torch.bool),
             plan=new(pairs, n, m) if keep_plan else new(0),
-            x_gradient=torch.zeros_like(x) if x_needs_gradient else new(0),
-            y_gradient=torch.zeros_like(y) if y_needs_gradient else new(0),
+            x_gradient=new(x.shape) if x_needs_gradient else new(0),
+            y_gradient=new(y.shape) if y_needs_gradient else new(0),
         )
 
     def fill(self, part: _Part, solution: Solution, x_gradient: Tensor, y_gradient: Tensor) -> None:
@@ -77,7 +77,7 @@ class _Results(NamedTuple):
             (self.y_gradient, part.y, y_gradient),
         ):
             if all_pairs.numel():
-                all_pairs[place] = (some * there[:, None, None]).to(all_pairs.dtype)
+                all_pairs[place] = some * there[:, None, None]
 
 
 @torch.library.custom_op("optical::transport", mutates_args=())
@@ -110,14 +110,17 @@ def transport(
     results = _Results.empty(x, y, keep_plan, x_needs_gradient, y_needs_gradient)
     dtype = results.cost.dtype
     with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-        results.valid.copy_(_solvable(x, x_mask) & _solvable(y, y_mask))
+        x_finite, y_finite = _finite(x), _finite(y)
+        results.valid.copy_(_solvable(x_finite, x_mask) & _solvable(y_finite, y_mask))
         a = _marginal("a", a, x_mask, results.valid, dtype)
         b = _marginal("b", b, y_mask, results.valid, dtype)
-        x, y = _real(x, x_mask, results.valid, dtype), _real(y, y_mask, results.valid, dtype)
+        x = _real(x.to(dtype), x_mask & results.valid[:, None], x_finite)
+        y = _real(y.to(dtype), y_mask & results.valid[:, None], y_finite)
         for part in _parts(x_mask, y_mask, results.valid):
             sides = x[part.x], y[part.y], a[part.x], b[part.y]
+            solved = None
             if suits(*sides[:2], relaxation):
-                solution, *gradients = solve_fused(
+                solved = solve_fused(
                     *sides,
                     schedule,
                     tolerance,
@@ -125,6 +128,8 @@ def transport(
                     x_needs_gradient=x_needs_gradient,
                     y_needs_gradient=y_needs_gradient,
                 )
+            if solved is not None:
+                solution, *gradients = solved
             else:
                 problem = Problem(1 - sides[0] @ sides[1].mT, *sides[2:], relaxation)
                 solution = solve_problem(problem, schedule, tolerance)
@@ -150,15 +155,22 @@ def _(
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*output[-2:])
+    results = _Results(*output)
+    ctx.dtype = inputs[0].dtype
+    ctx.save_for_backward(results.valid, results.x_gradient, results.y_gradient)
 
 
 def _backward(ctx: Any, by_cost: Tensor | None, by_value: Tensor | None, *others: Any) -> tuple[Any, ...]:
+    if torch.is_grad_enabled():  # create_graph: somebody wants to differentiate what is returned here
+        raise NotImplementedError("transport has no second derivative: its gradient holds the plan constant")
     incoming = [gradient for gradient in (by_cost, by_value) if gradient is not None]
     by_vectors: list[Tensor | None] = [None, None]
-    for side, gradient in enumerate(ctx.saved_tensors):
+    valid, *gradients = ctx.saved_tensors
+    for side, gradient in enumerate(gradients):
         if incoming and ctx.needs_input_grad[side]:
-            by_vectors[side] = gradient * torch.stack(incoming).sum(0)[:, None, None].to(gradient.dtype)
+            # Whatever comes in for a pair that is not valid, nothing goes out; rounded to half precision at the end.
+            upstream = torch.where(valid, torch.stack(incoming).sum(0), 0)
+            by_vectors[side] = (gradient * upstream[:, None, None]).to(ctx.dtype)
     return (*by_vectors, *[None] * 14)
 
 
@@ -196,24 +208,23 @@ def _parts(x_mask: Tensor, y_mask: Tensor, valid: Tensor) -> Iterator[_Part]:
         )
 
 
-def _solvable(vectors: Tensor, mask: Tensor) -> Tensor:
-    return (_finite(vectors) | ~mask).all(1) & mask.any(1)
-
-
 def _finite(vectors: Tensor) -> Tensor:
     # A sum is ten times faster than a look at each number, and unit vectors do not overflow.
     return vectors.sum(2).isfinite()
 
 
-def _real(vectors: Tensor, mask: Tensor, valid: Tensor, dtype: torch.dtype) -> Tensor:
+def _solvable(finite: Tensor, mask: Tensor) -> Tensor:
+    return (finite | ~mask).all(1) & mask.any(1)
+
+
+def _real(vectors: Tensor, real: Tensor, finite: Tensor) -> Tensor:
     """Return the vectors with zeros in padding and in pairs that are not valid, whatever is there."""
-    real = mask & valid[:, None]
     if vectors.device.type == "cpu":  # where a look at the numbers costs no wait, it saves time
         if real.all():
-            return vectors.to(dtype)
-        if _finite(vectors).all():
-            return vectors.to(dtype) * real[:, :, None]
-    return torch.where(real[:, :, None], vectors.to(dtype), 0)
+            return vectors
+        if finite.all():
+            return vectors * real[:, :, None]
+    return torch.where(real[:, :, None], vectors, 0)
 
 
 def _marginal(name: str, weights: Tensor | None, mask: Tensor, valid: Tensor, dtype: torch.dtype) -> Tensor:
@@ -221,7 +232,7 @@ def _marginal(name: str, weights: Tensor | None, mask: Tensor, valid: Tensor, dt
         mass = mask.to(dtype)
     else:
         check_weights(name, weights, mask)
-        mass = torch.where(mask, weights, 0)
+        mass = torch.where(mask, weights.to(torch.promote_types(weights.dtype, torch.float32)), 0)
         # Divided before they are cast and summed, either of which could overflow on huge weights.
         mass = (mass / mass.amax(1, keepdim=True)).to(dtype)
     # A pair that is not valid is solved with the rest where the device is not to wait, so it gets some marginal.

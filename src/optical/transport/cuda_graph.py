@@ -1,7 +1,6 @@
 """Many small kernels started as one: a function captured in a CUDA graph once and replayed from then on."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 import torch
@@ -9,7 +8,6 @@ from torch import Tensor
 
 # A graph keeps its inputs, its results and the most that its function ever needs in between, so not many are kept.
 _MOST_GRAPHS = 16
-_MOST_MET = 256
 # What a kernel or a library sets up in its first runs must not be set up during a capture.
 _WARM_UPS = 3
 
@@ -20,19 +18,24 @@ class _Graph:
     """A function of tensors of given shapes, captured."""
 
     def __init__(self, function: Function, tensors: tuple[Tensor, ...]) -> None:
+        # Tensors made in inference mode could not be written to outside of it.
+        with torch.inference_mode(False), torch.no_grad():
+            self._capture(function, tensors)
+
+    def _capture(self, function: Function, tensors: tuple[Tensor, ...]) -> None:
         self._inputs = tuple(
             tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in tensors
         )
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
-        with torch.no_grad(), torch.cuda.stream(aside):
+        with torch.cuda.stream(aside):
             for _ in range(_WARM_UPS):
                 function(*self._inputs)
         torch.cuda.current_stream().wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
         # By default a capture fails when any other thread allocates memory meanwhile, as one that pins batches does.
         capture = torch.cuda.graph(self._graph, stream=aside, capture_error_mode="thread_local")
-        with torch.no_grad(), capture:
+        with capture:
             self._results = function(*self._inputs)
 
     def __call__(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -42,8 +45,8 @@ class _Graph:
         return tuple(result.clone() for result in self._results)
 
 
-_graphs: OrderedDict[Hashable, _Graph] = OrderedDict()
-_met: OrderedDict[Hashable, None] = OrderedDict()
+_graphs: dict[Hashable, _Graph] = {}
+_met: set[Hashable] = set()
 _lock = threading.RLock()
 
 
@@ -52,11 +55,11 @@ def replayed(function: Function, tensors: tuple[Tensor, ...]) -> tuple[Tensor, .
 
     The second call with a function, a stream, and shapes and dtypes of the tensors runs the function a few times
     and captures it (see "Whole-network capture" in PyTorch's notes on CUDA semantics). It takes as long as many
-    later ones: they copy the tensors to where the captured kernels read them and start all kernels at once. The 16
-    graphs used last are kept, with the memory that they work in.
+    later ones: they copy the tensors to where the captured kernels read them and start all kernels at once. The first
+    16 graphs are kept for good, with the memory that they work in; replacing them would cost more than it saves.
 
-    The function is merely called where the tensors are not on a GPU, or their stream is being captured already, and for
-    shapes that come for the first time: many never come again.
+    The function is merely called where the tensors are not on a GPU, or their stream is being captured already, for
+    shapes that come for the first time, many of which never come again, and once there are 16 graphs.
 
     Args:
         function: the same object in every call. For the same shapes it starts the same kernels whatever is in the
@@ -73,15 +76,8 @@ def replayed(function: Function, tensors: tuple[Tensor, ...]) -> tuple[Tensor, .
         stream = torch.cuda.current_stream()
         signature = (function, stream, *((tensor.shape, tensor.dtype) for tensor in tensors))
         if signature not in _graphs:
-            if signature not in _met:
-                _met[signature] = None
-                if len(_met) > _MOST_MET:
-                    _met.popitem(last=False)
+            if signature not in _met or len(_graphs) >= _MOST_GRAPHS:
+                _met.add(signature)
                 return function(*tensors)
-            if len(_graphs) >= _MOST_GRAPHS:
-                # It may be running still, and its memory is about to be given to others.
-                torch.cuda.synchronize()
-                _graphs.popitem(last=False)
             _graphs[signature] = _Graph(function, tensors)
-        _graphs.move_to_end(signature)
         return _graphs[signature](tensors)

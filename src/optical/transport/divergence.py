@@ -27,7 +27,8 @@ def divergence(
     (Feydy, Séjourné, Vialard, Amari, Trouvé and Peyré 2019, Interpolating between Optimal Transport and MMD using
     Sinkhorn Divergences, equation 3). V(x, x) is not 0, which is why descending V pulls tokens together; S is 0 where
     the two sides are the same tokens with the same weights, and positive elsewhere. It is differentiable with respect
-    to x and y, all three plans held constant. A pair that `solve` would call invalid has 0 and no gradient.
+    to x and y, all three plans held constant. A pair with NaN or infinity has NaN, one without tokens on a side 0, and
+    neither has a gradient.
 
     Arguments and errors are those of :func:`optical.transport.solve`; three problems are solved.
     """
@@ -49,4 +50,6 @@ def divergence(
         ).value
         for side, mask, weights in ((x, x_mask, a), (y, y_mask, b))
     ]
-    return torch.where(between.valid, between.value - (within[0] + within[1]) / 2, 0)
+    unbiased = between.value - (within[0] + within[1]) / 2
+    hopeless = torch.where(x_mask.any(1) & y_mask.any(1), torch.nan, 0.0).to(unbiased.dtype)
+    return torch.where(between.valid, unbiased, hopeless)

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import logging
 import math
 import os
 
@@ -20,6 +21,9 @@ _OLDEST_CAPABILITY = (8, 0)
 # with the exponential of the row update, in which entries of single precision can be 69 powers of e apart.
 _GENTLE = 30
 
+logger = logging.getLogger(__name__)
+_failed: list[str] = []
+
 
 def suits(x: Tensor, y: Tensor, relaxation: Relaxation) -> bool:
     """Say whether :func:`solve_fused` can solve these problems, x (B, n, d) and y (B, m, d), here.
@@ -29,9 +33,10 @@ def suits(x: Tensor, y: Tensor, relaxation: Relaxation) -> bool:
     return (
         relaxation == BALANCED
         and max(x.shape[1], y.shape[1]) <= _MOST_TOKENS
-        and x.dtype in (torch.float16, torch.bfloat16, torch.float32)
+        and x.dtype == torch.float32
         and _device_suits(x.device)
         and _triton_is_installed()
+        and not _failed
     )
 
 
@@ -57,15 +62,15 @@ def solve_fused(
     keep_plan: bool,
     x_needs_gradient: bool,
     y_needs_gradient: bool,
-) -> tuple[Solution, Tensor, Tensor]:
+) -> tuple[Solution, Tensor, Tensor] | None:
     """Solve B balanced problems that :func:`suits` says yes to, without the host waiting for the device.
 
     The iterations are those of :class:`optical.transport.log_domain.LogDomain`. A pair that has converged stops on its
     own.
 
     Args:
-        x: (B, n, d) teacher vectors, zeros in padding.
-        y: (B, m, d) student vectors, likewise and of the same dtype.
+        x: (B, n, d) float32 teacher vectors, zeros in padding.
+        y: (B, m, d) float32 student vectors, likewise.
         a: (B, n) float32 marginal of every pair, summing to 1; 0 in padding.
         b: (B, m) likewise.
         schedule: of eps.
@@ -75,10 +80,9 @@ def solve_fused(
         y_needs_gradient: likewise by y.
 
     Returns:
-        the solution in float32, and the gradients -P y (B, n, d) and -P^T x (B, m, d) in the dtype of the vectors.
+        the solution and the gradients -P y (B, n, d) and -P^T x (B, m, d), all float32; None where Triton turns out not
+        to work, as on a machine without a C compiler: a warning says so, and :func:`suits` says no from then on.
     """
-    from optical.transport.fused_kernel import solve_pair
-
     pairs, n, width = x.shape
     m = y.shape[1]
     new = functools.partial(torch.empty, device=x.device)
@@ -91,46 +95,56 @@ def solve_fused(
         row_violation=new(pairs),
         iterations=new(pairs, dtype=torch.int64),
     )
-    x_gradient = new((pairs, n, width) if x_needs_gradient else 0, dtype=x.dtype)
-    y_gradient = new((pairs, m, width) if y_needs_gradient else 0, dtype=x.dtype)
+    x_gradient = new((pairs, n, width) if x_needs_gradient else 0)
+    y_gradient = new((pairs, m, width) if y_needs_gradient else 0)
     block_n, block_m = _block(n), _block(m)
-    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
-        solve_pair[(pairs,)](
-            # Triton 3.7 cannot compile products of half precision cast in the kernel for a B200.
-            x.float().contiguous(),
-            y.float().contiguous(),
-            a.contiguous(),
-            b.contiguous(),
-            solution.cost,
-            solution.value,
-            solution.f,
-            solution.g,
-            solution.row_violation,
-            solution.iterations,
-            solution.plan,
-            x_gradient,
-            y_gradient,
-            n,
-            m,
-            width,
-            schedule.eps,
-            schedule.step / math.log(2),
-            schedule.iterations,
-            schedule.annealing,
-            0.0 if tolerance is None else tolerance,
-            may_stop=tolerance is not None,
-            gentle=2 * schedule.step <= _GENTLE,
-            keep_plan=keep_plan,
-            x_needs_gradient=x_needs_gradient,
-            y_needs_gradient=y_needs_gradient,
-            block_n=block_n,
-            block_m=block_m,
-            # A product of wider blocks with 128 terms each would run out of registers.
-            block_width=32 if max(block_n, block_m) <= 64 else 16,
-            num_warps=_warps(block_n * block_m),
-            # Nothing is read in the loop that takes the time, so buffers to read ahead only cost registers.
-            num_stages=1,
+    try:
+        from optical.transport.fused_kernel import solve_pair
+
+        with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+            solve_pair[(pairs,)](
+                x.contiguous(),
+                y.contiguous(),
+                a.contiguous(),
+                b.contiguous(),
+                solution.cost,
+                solution.value,
+                solution.f,
+                solution.g,
+                solution.row_violation,
+                solution.iterations,
+                solution.plan,
+                x_gradient,
+                y_gradient,
+                n,
+                m,
+                width,
+                schedule.eps,
+                schedule.step / math.log(2),
+                schedule.iterations,
+                schedule.annealing,
+                0.0 if tolerance is None else tolerance,
+                may_stop=tolerance is not None,
+                gentle=2 * schedule.step <= _GENTLE,
+                keep_plan=keep_plan,
+                x_needs_gradient=x_needs_gradient,
+                y_needs_gradient=y_needs_gradient,
+                block_n=block_n,
+                block_m=block_m,
+                # A product of wider blocks with 128 terms each would run out of registers.
+                block_width=32 if max(block_n, block_m) <= 64 else 16,
+                num_warps=_warps(block_n * block_m),
+                # Nothing is read in the loop that takes the time, so buffers to read ahead only cost registers.
+                num_stages=1,
+            )
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # of a compiler: there is no telling what kind
+        logger.warning(
+            "Triton does not work here (%s); transport is solved by PyTorch, which is slower.", error
         )
+        _failed.append(str(error))
+        return None
     return solution, x_gradient, y_gradient
 
 

@@ -41,7 +41,7 @@ class KernelDomain:
     def __init__(self, problem: Problem, schedule: Schedule, lasts: int) -> None:
         self._schedule = schedule
         # Small problems lie in memory as (n, m, B), others as (B, n, m): positions of B, and of n in either.
-        self._small = not problem.cost.is_cuda and problem.cost[0].numel() <= _SMALL
+        self._small = problem.cost[0].numel() <= _SMALL
         self._cost, self._a, self._b = (
             each.movedim(0, -1).contiguous() if self._small else each
             for each in (problem.cost, problem.a, problem.b)
@@ -49,11 +49,11 @@ class KernelDomain:
         self._rows, self._columns = (0, 1) if self._small else (1, 2)
         # A user may have set products of float32 matrices to be computed in TF32 or bfloat16, too coarse for sums that
         # are to be a marginal.
-        self._by_matrix_product = not (
-            self._small or problem.cost.is_cuda or torch.get_float32_matmul_precision() != "highest"
-        )
+        exact = torch.get_float32_matmul_precision() == "highest"
+        self._by_matrix_product = exact and not self._small
         self._step = (self._cost * -schedule.step).exp_()
         self._kernel = self._step.clone()
+        self._products = torch.empty_like(self._kernel)
         self._f, self._g = torch.zeros_like(self._a), torch.zeros_like(self._b)
         self._r, self._c = torch.ones_like(self._a), torch.ones_like(self._b)
         self._before = self._c
@@ -62,8 +62,7 @@ class KernelDomain:
     @staticmethod
     def window(problem: Problem, schedule: Schedule) -> int:
         """Return for how many iterations a kernel can serve while eps falls; below 2 it is not worth keeping."""
-        # A GPU would have to be waited for. Unit vectors are 2 apart at the most.
-        highest = 2.0 if problem.cost.is_cuda else float(problem.cost.abs().max())
+        highest = float(problem.cost.abs().max())
         return int(min(_LONGEST_WINDOW, _DRIFT / max(highest * schedule.step, 1)))
 
     def advance(self, iteration: int) -> None:
@@ -119,12 +118,14 @@ class KernelDomain:
         if self._by_matrix_product:
             sums = torch.bmm(weights.unsqueeze(1), self._kernel.mT).squeeze(1)
         else:
-            sums = (self._kernel * weights.unsqueeze(self._rows)).sum(self._columns)
+            torch.mul(self._kernel, weights.unsqueeze(self._rows), out=self._products)
+            sums = self._products.sum(self._columns)
         return sums.clamp_(1 / _BOUND, _BOUND)
 
     def _column_sums(self, weights: Tensor) -> Tensor:
         if self._by_matrix_product:
             sums = torch.bmm(weights.unsqueeze(1), self._kernel).squeeze(1)
         else:
-            sums = (self._kernel * weights.unsqueeze(self._columns)).sum(self._rows)
+            torch.mul(self._kernel, weights.unsqueeze(self._columns), out=self._products)
+            sums = self._products.sum(self._rows)
         return sums.clamp_(1 / _BOUND, _BOUND)

@@ -61,7 +61,8 @@ def _fixed_iterations(relaxation: Relaxation, schedule: Schedule) -> Callable[..
 
 
 def _state(problem: Problem, schedule: Schedule) -> KernelDomain | LogDomain:
-    if problem.relaxation == BALANCED:
+    # Its kernels serve for as long as the costs allow, which on a GPU would have to be waited for.
+    if problem.relaxation == BALANCED and problem.cost.device.type == "cpu":
         window = KernelDomain.window(problem, schedule)
         if window >= 2:
             return KernelDomain(problem, schedule, window)

@@ -46,18 +46,21 @@ def solve(
         x_mask: (B, n) bool, True where x holds a real token. What x holds elsewhere is never read.
         y_mask: (B, m) bool, likewise for y.
         a: (B, n) non-negative weights of the teacher tokens, normalised to sum to 1 over each pair's real
-            tokens; a uniform weight if None. Weights of padding are never read.
+            tokens; a uniform weight if None. Weights of padding are never read. No
+            gradient reaches weights, and on a GPU checking them makes the host wait.
         b: (B, m) weights of the student tokens, likewise.
         eps: strength of the entropy, in units of the cost (0 to 2). The larger, the more blurred the plan.
         iterations: Sinkhorn iterations T at the most. The smaller eps and the more the two lengths differ, the more
             are needed: watch `row_violation`.
         tolerance: a pair whose `row_violation` has come down to this (looked at every 10 iterations) gets no more
             iterations and costs no more time; None = every pair gets all iterations, whatever else is in its batch.
-            On a GPU it makes the host wait for the device every 10 iterations.
+            No pair stops before eps has reached its final value. On a GPU, where the fused kernel does not apply, the
+            host waits for the device every 10 iterations.
         schedule: how eps falls. "annealed": 1 / eps_t rises linearly for the first 0.8 T iterations (80 at the
             most) and then stays. "ipot": it rises to the last, which is the proximal point method IPOT (Xie, Wang, Wang
             and Zha 2020) of proximal strength eps T, with T outer steps and one inner. "constant": eps from the start.
-        relaxation: :class:`Unbalanced` or :class:`Partial` marginals, for pairs that are not quite translations.
+        relaxation: :class:`Unbalanced` or :class:`Partial` marginals, for pairs that are not quite translations; by
+            default both marginals are binding.
         keep_plan: whether the result holds the plan, (B, n, m) numbers that training has no use for.
 
     Raises:
@@ -67,8 +70,8 @@ def solve(
     smallest = torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps
     if not smallest <= eps < math.inf:
         raise ValueError(f"eps is {eps}; expected a finite number of at least {smallest:.1e}")
-    if iterations < 1:
-        raise ValueError(f"iterations is {iterations}; expected at least 1")
+    if not isinstance(iterations, int) or iterations < 1:
+        raise ValueError(f"iterations is {iterations}; expected a whole number of at least 1")
     if schedule not in get_args(ScheduleName):
         raise ValueError(f"schedule is {schedule!r}; expected one of {', '.join(get_args(ScheduleName))}")
     if tolerance is not None and not (0 < tolerance < math.inf and schedule != "ipot"):

@@ -12,12 +12,12 @@ def idf_weights(tokens: Tensor, document_frequency: Tensor, documents: int) -> T
     (the inverse document frequency of BM25 as in Lucene, which is positive for every token).
 
     Args:
-        tokens: (B, n) token ids, int64.
+        tokens: (...) token ids, int64.
         document_frequency: (V,) in how many of the documents each token of the vocabulary occurs.
         documents: N.
 
     Returns:
-        (B, n) float32 weights.
+        (...) float32 weights.
 
     Raises:
         ValueError: a token id is not in the vocabulary, or a frequency not between 0 and N.
