@@ -19,6 +19,9 @@ def test_a_stopped_pair_is_as_accurate_as_was_asked(eps: float, relaxation: Rela
     stopped = found.iterations < 1000
     assert stopped.any()
     assert (found.row_violation[stopped] <= 1.1e-3).all()
+    if relaxation == BALANCED:
+        off = (found.plan.sum(2) - 1 / 14).abs().sum(1)
+        assert (off[stopped] <= 1.1e-3).all()
 
 
 def test_easy_pairs_stop_before_hard_ones_and_hard_ones_go_on() -> None:

@@ -174,6 +174,7 @@ class _Run:
         with progress:
             trainer.train(resume_from_checkpoint=last_checkpoint(checkpoints))
         after, best_step = evaluator(encoder), trainer.state.best_global_step
+        figures = trainer.loss.figures()
         if after[PRIMARY_METRIC] < before[PRIMARY_METRIC]:
             logger.warning(
                 "Training made the student worse (%s %.4f before, %.4f after), so the untrained one is the result. "
@@ -182,7 +183,7 @@ class _Run:
                 before[PRIMARY_METRIC],
                 after[PRIMARY_METRIC],
             )
-            encoder, after, best_step = MultiVectorEncoder(str(start)), before, 0
+            encoder, after, best_step, figures = MultiVectorEncoder(str(start)), before, 0, {}
         if self._state.is_main_process:
             provenance = {
                 **_provenance(self._teacher_name, teacher, self._bitext),
@@ -191,7 +192,7 @@ class _Run:
                 "objective": {
                     "formula": self._settings.objective,
                     **trainer.loss.get_config_dict(),
-                    **trainer.loss.figures(),
+                    **figures,
                 },
                 "training_pairs": len(dataset),
                 "processes": self._state.num_processes,
