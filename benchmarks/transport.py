@@ -28,7 +28,7 @@ from transport_rivals import CONTENDERS, EXACT, ITERATIONS, NO_GRADIENT, OPTICAL
 RESULT = Path(__file__).parent / "results" / "transport-cpu.json"
 DIMENSION, NOISE = 128, 1.5
 # Of each solver in each cell: at most so many times, at least twice, and in between for about so long.
-REPEATS, LEAST_REPEATS, BUDGET_SECONDS = 7, 2, 6.0
+REPEATS, LEAST_REPEATS, BUDGET_SECONDS = 7, 2, 3.0
 # Enough to tell accuracies apart.
 CHECKED_PAIRS = 256
 RESET_PEAK, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")

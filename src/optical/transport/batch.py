@@ -114,8 +114,12 @@ def transport(
         results.valid.copy_(_solvable(x_finite, x_mask) & _solvable(y_finite, y_mask))
         a = _marginal("a", a, x_mask, results.valid, dtype)
         b = _marginal("b", b, y_mask, results.valid, dtype)
-        x = _real(x.to(dtype), x_mask & results.valid[:, None], x_finite)
-        y = _real(y.to(dtype), y_mask & results.valid[:, None], y_finite)
+        x, y = x.to(dtype), y.to(dtype)
+        x_real, y_real = x_mask & results.valid[:, None], y_mask & results.valid[:, None]
+        # What padding holds must reach no sum. If it is finite it can be taken out of the costs, which are fewer; a GPU
+        # would have to be waited for to know.
+        if x.device.type != "cpu" or suits(x, y, relaxation) or not (x_finite.all() and y_finite.all()):
+            x, y = torch.where(x_real[:, :, None], x, 0), torch.where(y_real[:, :, None], y, 0)
         for part in _parts(x_mask, y_mask, results.valid):
             sides = x[part.x], y[part.y], a[part.x], b[part.y]
             solved = None
@@ -131,8 +135,9 @@ def transport(
             if solved is not None:
                 solution, *gradients = solved
             else:
-                problem = Problem(1 - sides[0] @ sides[1].mT, *sides[2:], relaxation)
-                solution = solve_problem(problem, schedule, tolerance)
+                padding = ~(x_real[part.x][:, :, None] & y_real[part.y][:, None, :])
+                distance = (1 - sides[0] @ sides[1].mT).masked_fill_(padding, 1)
+                solution = solve_problem(Problem(distance, *sides[2:], relaxation), schedule, tolerance)
                 gradients = [
                     -(plan @ vectors) if wanted else vectors
                     for plan, vectors, wanted in (
@@ -141,8 +146,8 @@ def transport(
                     )
                 ]
             results.fill(part, solution, *gradients)
-        results.f.masked_fill_(~(x_mask & results.valid[:, None]), 0)
-        results.g.masked_fill_(~(y_mask & results.valid[:, None]), 0)
+        results.f.masked_fill_(~x_real, 0)
+        results.g.masked_fill_(~y_real, 0)
     return results
 
 
@@ -215,16 +220,6 @@ def _finite(vectors: Tensor) -> Tensor:
 
 def _solvable(finite: Tensor, mask: Tensor) -> Tensor:
     return (finite | ~mask).all(1) & mask.any(1)
-
-
-def _real(vectors: Tensor, real: Tensor, finite: Tensor) -> Tensor:
-    """Return the vectors with zeros in padding and in pairs that are not valid, whatever is there."""
-    if vectors.device.type == "cpu":  # where a look at the numbers costs no wait, it saves time
-        if real.all():
-            return vectors
-        if finite.all():
-            return vectors * real[:, :, None]
-    return torch.where(real[:, :, None], vectors, 0)
 
 
 def _marginal(name: str, weights: Tensor | None, mask: Tensor, valid: Tensor, dtype: torch.dtype) -> Tensor:

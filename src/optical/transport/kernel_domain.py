@@ -62,8 +62,8 @@ class KernelDomain:
     @staticmethod
     def window(problem: Problem, schedule: Schedule) -> int:
         """Return for how many iterations a kernel can serve while eps falls; below 2 it is not worth keeping."""
-        highest = float(problem.cost.abs().max())
-        return int(min(_LONGEST_WINDOW, _DRIFT / max(highest * schedule.step, 1)))
+        lowest, highest = (float(each) for each in torch.aminmax(problem.cost))
+        return int(min(_LONGEST_WINDOW, _DRIFT / max(highest * schedule.step, -lowest * schedule.step, 1)))
 
     def advance(self, iteration: int) -> None:
         """Do iteration 1, 2, ..."""
