@@ -53,7 +53,7 @@ class KernelDomain:
         self._by_matrix_product = exact and not self._small
         self._step = (self._cost * -schedule.step).exp_()
         self._kernel = self._step.clone()
-        self._products = torch.empty_like(self._kernel)
+        self._products = None if self._by_matrix_product else torch.empty_like(self._kernel)
         self._f, self._g = torch.zeros_like(self._a), torch.zeros_like(self._b)
         self._r, self._c = torch.ones_like(self._a), torch.ones_like(self._b)
         self._before = self._c
@@ -80,7 +80,7 @@ class KernelDomain:
     def violation(self) -> Tensor:
         """Return sum_i |sum_j P_ij - a_i| of every pair, of shape (B,)."""
         off = self._a * (self._row_sums(self._b / self._c) / self._r - 1)
-        return off.abs().sum(self._rows if self._small else -1)
+        return off.abs().sum(self._rows)
 
     def plan(self) -> Plan:
         """Return the plans, whose column sums are exact, and their potentials."""
@@ -118,14 +118,14 @@ class KernelDomain:
         if self._by_matrix_product:
             sums = torch.bmm(weights.unsqueeze(1), self._kernel.mT).squeeze(1)
         else:
-            torch.mul(self._kernel, weights.unsqueeze(self._rows), out=self._products)
-            sums = self._products.sum(self._columns)
+            products = torch.mul(self._kernel, weights.unsqueeze(self._rows), out=self._products)
+            sums = products.sum(self._columns)
         return sums.clamp_(1 / _BOUND, _BOUND)
 
     def _column_sums(self, weights: Tensor) -> Tensor:
         if self._by_matrix_product:
             sums = torch.bmm(weights.unsqueeze(1), self._kernel).squeeze(1)
         else:
-            torch.mul(self._kernel, weights.unsqueeze(self._columns), out=self._products)
-            sums = self._products.sum(self._rows)
+            products = torch.mul(self._kernel, weights.unsqueeze(self._columns), out=self._products)
+            sums = products.sum(self._rows)
         return sums.clamp_(1 / _BOUND, _BOUND)
