@@ -162,3 +162,33 @@ def test_a_learned_vocabulary_keeps_the_conventions_of_the_teacher(
     ids = learned("कुल किताब")["input_ids"]
     assert (ids[0], ids[-1]) == (learned.cls_token_id, learned.sep_token_id)
     assert learned.tokenize("कुल किताब") == ["कुल", "किताब"]
+
+
+@pytest.mark.parametrize("make", ["extend", "learn"])
+def test_text_without_spaces_is_no_unknown_word(tokenizer: PreTrainedTokenizerBase, make: str) -> None:
+    # A Thai sentence is one word to a WordPiece tokenizer, however long.
+    text = "ทีมรับของแพนเธอร์ส" * 12
+    made = (
+        extend_vocabulary(tokenizer, [text] * 3)[0]
+        if make == "extend"
+        else learn_vocabulary(tokenizer, [text])
+    )
+    assert len(text) > 200
+    assert tokenizer.unk_token not in made.tokenize(text)
+
+
+def test_other_scripts_are_spelt_down_to_the_letter(tokenizer: PreTrainedTokenizerBase) -> None:
+    extended, added = extend_vocabulary(tokenizer, ["ทีมรับ", "ของแพน"] * 3)
+    assert "##ก" not in added
+    assert tokenizer.unk_token not in extended.tokenize("พรมของทีม")  # a word that was never seen
+
+
+@pytest.mark.parametrize("make", ["extend", "learn"])
+def test_composed_and_decomposed_letters_are_one(tokenizer: PreTrainedTokenizerBase, make: str) -> None:
+    apart, composed = "डिफ\u093cेंस", "डि\u095eेंस"  # a nukta of its own, and part of the letter
+    made = (
+        extend_vocabulary(tokenizer, [apart] * 3)[0]
+        if make == "extend"
+        else learn_vocabulary(tokenizer, [apart])
+    )
+    assert made.tokenize(composed) == made.tokenize(apart) != [tokenizer.unk_token]

@@ -1,5 +1,6 @@
 """A distillation run from bitext to saved artefact."""
 
+import hashlib
 import json
 import logging
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from datasets import Dataset
+from filelock import FileLock
 from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext, read_bitext
@@ -43,6 +45,7 @@ logger = logging.getLogger(__name__)
 # English sentences of the training part that stand among those to be found, to make the search hard.
 _DEVELOPMENT_POOL = 4000
 _ORIGIN_FILE = "origin.json"
+_START_FORMAT = 1  # of an untrained student; a cache may hold those of earlier versions
 
 
 def distill(
@@ -65,8 +68,8 @@ def distill(
         bitext: sources of sentence pairs (see :func:`optical.bitext.read_bitext`).
         output: folder for the artefact; must not exist.
         strict: stop at the first malformed line of the bitext instead of counting it.
-        cache: folder where the teacher's vectors are kept and looked for; runs that differ in student, objective or
-            seed can share them. By default they are thrown away at the end.
+        cache: folder where the teacher's vectors and untrained students are kept and looked for; runs that differ in
+            objective can share both. By default they are thrown away at the end.
         progress: show a progress bar with pairs a second and the time left.
         **settings: see :class:`optical.distillation.Settings`.
 
@@ -161,9 +164,8 @@ class _Run:
         make_objective(self._settings.objective, teacher)
         with self._state.main_process_first():
             self._claim_work_folder(teacher)
-            self._make_student(teacher)
+            start = self._untrained(teacher)
             vectors = self._teacher_vectors(teacher)
-        start = self._work / "start"
         encoder = MultiVectorEncoder(str(start))
         evaluator = self._evaluator(vectors)
         before = evaluator(encoder)
@@ -222,16 +224,24 @@ class _Run:
         with replace_file(marker) as temporary:
             temporary.write_text(name, encoding="utf-8")
 
-    def _make_student(self, teacher: MultiVectorEncoder) -> None:
-        """Save the untrained artefact that training starts from, unless it is there."""
-        start = self._work / "start"
-        if not start.exists():
-            student = make_student(self._settings.student, teacher, self._training, seed=self._settings.seed)
-            _switch_off_dropout(student.encoder)
-            with create_folder(start) as folder:
-                assemble(student.encoder, teacher).save_pretrained(str(folder), create_model_card=False)
-                origin = {"kind": student.kind, **student.origin}
-                (folder / _ORIGIN_FILE).write_text(json.dumps(origin), encoding="utf-8")
+    def _untrained(self, teacher: MultiVectorEncoder) -> Path:
+        """Return the saved artefact that training starts from, made now unless it is there."""
+        kind, seed = self._settings.student, self._settings.seed
+        sides = [fingerprint(teacher, "query"), fingerprint(teacher)]
+        content = json.dumps([_START_FORMAT, kind, seed, *sides, self._training.digest()])
+        name = f"student-{hashlib.blake2b(content.encode(), digest_size=8).hexdigest()}"
+        # Of a checkpoint only the name is known, and what it stands for may have changed since another run.
+        start = (self._cache if kind in ("graft", "transplant") else self._work) / name
+        start.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(start.with_suffix(".lock")):
+            if not start.exists():
+                student = make_student(kind, teacher, self._training, seed=seed)
+                _switch_off_dropout(student.encoder)
+                with create_folder(start) as folder:
+                    assemble(student.encoder, teacher).save_pretrained(str(folder), create_model_card=False)
+                    origin = {"kind": student.kind, **student.origin}
+                    (folder / _ORIGIN_FILE).write_text(json.dumps(origin), encoding="utf-8")
+        return start
 
     def _teacher_vectors(self, teacher: MultiVectorEncoder) -> TeacherVectors:
         """Compute or find the vectors of the English sentences that are short enough."""

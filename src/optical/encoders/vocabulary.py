@@ -1,6 +1,7 @@
 """Tokenizers for a new language: the teacher's WordPiece vocabulary extended, or a new one learned."""
 
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -13,6 +14,10 @@ LEAST_WORD_COUNT = 3
 LEAST_PIECE_LETTERS = 3
 LEARNED_PIECES = 16_000
 
+# Text without spaces between words (Thai, Khmer) is one long "word" to a WordPiece tokenizer, which by default takes
+# those of more than 100 letters for unknown.
+_LONGEST_WORD = 2000
+
 
 def extend_vocabulary(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
@@ -21,7 +26,8 @@ def extend_vocabulary(
 
     Added are the words seen at least ``LEAST_WORD_COUNT`` times, and those pieces of a WordPiece vocabulary
     learned on ``texts`` that have at least ``LEAST_PIECE_LETTERS`` letters: shorter ones would break up the
-    names that the old vocabulary spells.
+    names that the old vocabulary spells. In other scripts than Latin there are no such names, and all pieces are added
+    down to single letters, without which a word with an unseen piece would be unknown as a whole.
 
     A normaliser that strips accents goes on to do so for Latin letters only: elsewhere a combining mark is
     part of the spelling (Devanagari vowel signs, for one).
@@ -43,9 +49,10 @@ def extend_vocabulary(
     known = backend.get_vocab()
     words = [word for word, count in _count_words(backend, texts).most_common() if count >= LEAST_WORD_COUNT]
     learned = _learn_wordpiece(backend.normalizer, backend.pre_tokenizer, texts, LEARNED_PIECES)
-    pieces = [piece for piece in learned if len(piece.removeprefix("##")) >= LEAST_PIECE_LETTERS]
+    pieces = [piece for piece in learned if _is_added(piece.removeprefix("##"))]
     added = [token for token in dict.fromkeys([*words, *pieces]) if token not in known]
     state = json.loads(backend.to_str())
+    state["model"]["max_input_chars_per_word"] = _LONGEST_WORD
     first = max(known.values()) + 1
     # Tokens added to the old tokenizer after its training ("[Q] ") stand outside its model, and would be numbered
     # anew behind the model's.
@@ -63,11 +70,18 @@ def learn_vocabulary(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -
     special = sorted(
         {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=tokenizer.convert_tokens_to_ids
     )
-    normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    # The same letter may come composed or with its mark apart (Devanagari nukta).
+    normalizer = normalizers.Sequence(
+        [normalizers.BertNormalizer(lowercase=True, strip_accents=False), normalizers.NFC()]
+    )
     pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     learned = _learn_wordpiece(normalizer, pre_tokenizer, texts, LEARNED_PIECES)
     vocabulary = {piece: position for position, piece in enumerate(dict.fromkeys([*special, *learned]))}
-    backend = Tokenizer(models.WordPiece(vocabulary, unk_token=str(tokenizer.unk_token)))
+    backend = Tokenizer(
+        models.WordPiece(
+            vocabulary, unk_token=str(tokenizer.unk_token), max_input_chars_per_word=_LONGEST_WORD
+        )
+    )
     backend.normalizer = normalizer
     backend.pre_tokenizer = pre_tokenizer
     start = str(tokenizer.cls_token or tokenizer.bos_token)
@@ -78,6 +92,12 @@ def learn_vocabulary(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -
         special_tokens=[(start, vocabulary[start]), (end, vocabulary[end])],
     )
     return _wrap(backend, tokenizer)
+
+
+def _is_added(piece: str) -> bool:
+    return len(piece) >= LEAST_PIECE_LETTERS or not any(
+        unicodedata.name(letter, "").startswith(("LATIN", "DIGIT")) for letter in piece
+    )
 
 
 def _copy_without_padding(state: dict[str, object]) -> Tokenizer:
