@@ -15,12 +15,12 @@ from sentence_transformers import MultiVectorEncoder
 
 import optical
 from optical.collections import read_run
-from optical.distillation import Settings
+from optical.distillation import RECIPES, Settings
 
 from ..distillation.toy import make_pairs
 from .conftest import Outcome
 
-COMMANDS = ("graft", "distill", "index", "search", "evaluate", "align", "demo")
+COMMANDS = ("graft", "distill", "index", "search", "evaluate", "align", "study", "demo")
 NOISE = re.compile(r"Writing model|Loading weights|widget|Warning|\[transformers\]")
 SMALL = ("--steps", 4, "--batch-size", 16, "--held-back", 40, "--evaluations", 2)
 
@@ -157,3 +157,24 @@ def test_defaults_are_those_of_the_library() -> None:
     command = inspect.signature(importlib.import_module("optical.cli.distill").distill).parameters
     for setting in dataclasses.fields(Settings):
         assert command[setting.name].default == setting.default, setting.name
+
+
+def test_options_given_beside_a_recipe_count(
+    command: Callable[..., Outcome], teacher: Path, bitext: Path, tmp_path: Path
+) -> None:
+    made = ("--teacher", teacher, "--bitext", bitext, "--output", tmp_path / "student")
+    done = command("distill", *made, *SMALL, "--recipe", "paper", "--learning-rate", 1e-5)
+    assert done.code == 0
+    settings = json.loads((tmp_path / "student" / "optical.json").read_text("utf-8"))["settings"]
+    expected = {**dataclasses.asdict(Settings()), **RECIPES["paper"], "learning_rate": 1e-5}
+    expected |= {"steps": 4, "batch_size": 16, "held_back": 40, "evaluations": 2}
+    assert settings == expected
+
+
+def test_an_unknown_recipe(
+    command: Callable[..., Outcome], teacher: Path, bitext: Path, tmp_path: Path
+) -> None:
+    made = ("--teacher", teacher, "--bitext", bitext, "--output", tmp_path / "student")
+    done = command("distill", *made, "--recipe", "papers")
+    assert done.code == 2
+    assert "There is no recipe 'papers'. Choose one of: paper." in done.err

@@ -1,5 +1,6 @@
 """``optical distill``: train a query encoder."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,17 @@ from optical.cli.options import Bitext, Dimension, Output, Seed, Strict, Teacher
 
 
 def distill(
+    context: typer.Context,
     teacher: Teacher,
     bitext: Bitext,
     output: Output,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="Settings that belong together, in place of the defaults: paper = the plain form of the paper. "
+            "Options given besides it count."
+        ),
+    ] = None,
     student: Annotated[
         str, typer.Option(help="graft, transplant, or any encoder to start from (Hub id or folder).")
     ] = "graft",
@@ -66,35 +75,19 @@ def distill(
     A run that was stopped goes on when the same command is given again.
     """
     from optical.cli.terminal import quiet, report_student, say
+    from optical.distillation import Settings
     from optical.distillation import distill as train
     from optical.encoders import read_provenance
 
     quiet()
-    train(
-        teacher,
-        bitext,
-        output,
-        strict=strict,
-        cache=cache,
-        progress=True,
-        student=student,
-        objective=objective,
-        eps=eps,
-        special_tokens=special_tokens,
-        marginals=marginals,
-        steps=steps,
-        batch_size=batch_size,
-        embedding_learning_rate=embedding_learning_rate,
-        learning_rate=learning_rate,
-        discriminator_learning_rate=discriminator_learning_rate,
-        max_tokens=max_tokens,
-        question_share=question_share,
-        held_back=held_back,
-        evaluations=evaluations,
-        dimension=dimension,
-        bfloat16=bfloat16,
-        seed=seed,
-    )
+    settings = {setting.name: context.params[setting.name] for setting in fields(Settings)}
+    if recipe is not None:
+        settings = {
+            name: value
+            for name, value in settings.items()
+            if str(context.get_parameter_source(name)).endswith("COMMANDLINE")
+        }
+    train(teacher, bitext, output, recipe=recipe, strict=strict, cache=cache, progress=True, **settings)
     report_student(output)
     provenance = read_provenance(output)
     before, after = provenance["development_before"], provenance["development_after"]

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from optical import __version__
-from optical.cli import align, demo, distill, evaluate, graft, index, search
+from optical.cli import align, demo, distill, evaluate, graft, index, search, study
 from optical.errors import OpticalError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -86,6 +86,9 @@ for _command in (
     demo.demo,
 ):
     app.command()(_explained(_command))
+study.app.command()(_explained(study.run))
+study.app.command()(_explained(study.report))
+app.add_typer(study.app, name="study")
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:

@@ -20,6 +20,7 @@ from optical.bitext import Bitext, read_bitext
 from optical.distillation.batches import repeat_questions
 from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluator
 from optical.distillation.progress import TrainingProgress
+from optical.distillation.recipes import recipe_settings
 from optical.distillation.settings import Settings, identity
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.trainer import last_checkpoint, make_trainer
@@ -53,6 +54,7 @@ def distill(
     bitext: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
+    recipe: str | None = None,
     strict: bool = False,
     cache: str | Path | None = None,
     progress: bool = False,
@@ -67,6 +69,8 @@ def distill(
         teacher: Hub id or folder of the English encoder.
         bitext: sources of sentence pairs (see :func:`optical.bitext.read_bitext`).
         output: folder for the artefact; must not exist.
+        recipe: name of settings that belong together (see :data:`optical.distillation.RECIPES`), in place of the
+            defaults.
         strict: stop at the first malformed line of the bitext instead of counting it.
         cache: folder where the teacher's vectors and untrained students are kept and looked for; runs that differ in
             objective can share both. By default they are thrown away at the end.
@@ -84,7 +88,8 @@ def distill(
     require_absent(target)
     pairs = read_bitext(_sources(bitext), strict=strict)
     folder = None if cache is None else Path(cache)
-    run = _Run(str(teacher), pairs, target, Settings(**settings), cache=folder, progress=progress)
+    chosen = Settings(**{**({} if recipe is None else recipe_settings(recipe)), **settings})
+    run = _Run(str(teacher), pairs, target, chosen, cache=folder, progress=progress)
     return run.finish()
 
 

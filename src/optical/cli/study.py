@@ -1,0 +1,78 @@
+"""``optical study``: compare systems over languages, seeds and amounts of bitext."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+Config = Annotated[Path, typer.Argument(help="TOML file that declares the study.")]
+Folder = Annotated[Path, typer.Option("--output", help="Folder of the study's results.")]
+
+
+class _RunByDefault(TyperGroup):
+    """``optical study CONFIG.toml`` is short for ``optical study run CONFIG.toml``."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_RunByDefault,
+    no_args_is_help=True,
+    help="Compare systems over languages, seeds and amounts of bitext.",
+)
+
+
+def run(
+    config: Config,
+    output: Folder,
+    data: Annotated[Path, typer.Option(help="Folder that the files named in CONFIG are relative to.")] = Path(),
+    teacher: Annotated[
+        str | None, typer.Option(help="Hub id or folder, in place of the teacher named in CONFIG.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Cells made at the same time; they share the cores.")
+    ] = 1,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop after this time; the same command goes on from there.")
+    ] = None,
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="Make cells again whose code, data or configuration has changed."),
+    ] = False,
+) -> None:
+    """Make all cells of a study that are not there yet, each in a process of its own.
+
+    Exit code 1 if a cell failed; the others are made all the same.
+    """
+    from optical.cli.terminal import quiet, say
+    from optical.study import run_study
+
+    quiet()
+    progress = run_study(
+        config,
+        output,
+        data=data,
+        teacher=teacher,
+        workers=workers,
+        minutes=minutes,
+        recompute=recompute,
+        report=say,
+    )
+    if progress.left:
+        say(f"{progress.left} cells are left. Give the same command again to go on.")
+    if progress.failed:
+        say(f"{len(progress.failed)} cells failed: {', '.join(progress.failed)}.")
+        raise typer.Exit(1)
+
+
+def report(config: Config, output: Folder) -> None:
+    """Write report.md, with tables, significance and figures, from the cells that are there."""
+    from optical.cli.terminal import quiet, say
+    from optical.study import report_study
+
+    quiet()
+    say(f"Wrote {report_study(config, output)}.")

@@ -1,0 +1,208 @@
+"""The cells of a study: which there are, what identifies their results, and making one."""
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import optical
+from optical.collections import write_run
+from optical.encoders import versions
+from optical.evaluation import evaluate, per_query
+from optical.files import replace_file
+from optical.study.config import Study
+from optical.study.preparation import Prepared, bitext_name
+from optical.study.workplace import PreparedTest, Workplace
+
+MEASURE = "MRR@10"
+"""The measure whose values for each question are kept."""
+_DEPTH = 100
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One language, system, amount of bitext and seed; the latter two are None if the system depends on neither."""
+
+    language: str
+    system: str
+    amount: int | str | None
+    seed: int | None
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        parts = [self.language, self.system]
+        parts += [] if self.amount is None else [str(self.amount)]
+        parts += [] if self.seed is None else [f"seed{self.seed}"]
+        return "--".join(part.replace("/", "_").replace(" ", "-") for part in parts)
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Where a study keeps what: results to keep, runs, logs, and work that can be made again."""
+
+    folder: Path
+
+    @property
+    def work(self) -> Path:
+        """Prepared files, caches and unfinished work."""
+        return self.folder / "work"
+
+    @property
+    def plan(self) -> Path:
+        """The names of all cells that the study is to have."""
+        return self.folder / "plan.json"
+
+    def cell(self, cell: Cell) -> Path:
+        """Return the file of a cell's result."""
+        return self.folder / "cells" / f"{cell.name}.json"
+
+    def run(self, cell: Cell, test: str) -> Path:
+        """Return the file of a cell's run on a test."""
+        return self.folder / "runs" / f"{cell.name}--{test}.run"
+
+    def log(self, cell: Cell) -> Path:
+        """Return the file of what a cell's process wrote."""
+        return self.folder / "logs" / f"{cell.name}.log"
+
+
+def cells_of(study: Study, prepared: Prepared) -> list[Cell]:
+    """Return all cells: seed by seed, so that a study that was stopped has as many whole seeds as possible."""
+    cells: dict[Cell, None] = {}
+    for seed in study.seeds:
+        for language in study.languages:
+            for amount in study.amounts:
+                if (language, amount) in prepared.bitext:
+                    for system, kind in study.systems.items():
+                        cell = Cell(
+                            language,
+                            system,
+                            amount if kind.reads_bitext else None,
+                            seed if kind.seeded else None,
+                        )
+                        cells[cell] = None
+    return list(cells)
+
+
+def identity(cell: Cell, study: Study, prepared: Prepared) -> dict[str, str]:
+    """Return digests of all that decides a cell's figures, by what it is."""
+    kind = study.systems[cell.system]
+    made_of: dict[str, Any] = {
+        "configuration": [kind.as_dict(), study.dimension, cell.seed],
+        "teacher": prepared.teacher,
+        "tests": {name: prepared.tests[name].digest for name in study.tests_of(cell.language)},
+        "bitext": None if cell.amount is None else prepared.bitext[cell.language, cell.amount].digest,
+        "code": {name: code_digest(Path(optical.__file__).parent / name) for name in kind.packages},
+        "parts": [identity(part, study, prepared) for part in parts_of(cell, study)],
+    }
+    return {name: _digest(json.dumps(value, sort_keys=True)) for name, value in made_of.items()}
+
+
+def parts_of(cell: Cell, study: Study) -> list[Cell]:
+    """Return the cells whose runs a cell combines."""
+    kinds = {part: study.systems[part] for part in study.systems[cell.system].parts}
+    return [
+        Cell(
+            cell.language,
+            part,
+            cell.amount if kind.reads_bitext else None,
+            cell.seed if kind.seeded else None,
+        )
+        for part, kind in kinds.items()
+    ]
+
+
+def make_cell(cell: Cell, study: Study, folder: StudyFolder, made_of: dict[str, str]) -> None:
+    """Make the system of a cell, measure it on the tests of its language, and write runs and result."""
+    started = time.monotonic()
+    kind = study.systems[cell.system]
+    tests = {
+        name: PreparedTest.load(folder.work / f"test-{name}.json") for name in study.tests_of(cell.language)
+    }
+    place = Workplace(
+        teacher_name=study.teacher,
+        dimension=study.dimension,
+        language=cell.language,
+        cell=f"{cell.name}-{_digest(json.dumps(made_of))[:12]}",
+        seed=cell.seed or 0,
+        bitext_file=folder.work / bitext_name(cell.language, "all" if cell.amount is None else cell.amount),
+        tests=tests,
+        work=folder.work,
+        runs={
+            (part.system, test): folder.run(part, test) for part in parts_of(cell, study) for test in tests
+        },
+    )
+    made = kind.make(place)
+    results = {}
+    for name, test in tests.items():
+        queries = test.translations if kind.asks_in_english else test.queries
+        run = made.search(name).rank(queries, _DEPTH)
+        file = folder.run(cell, name)
+        write_run(file, run, cell.system.replace(" ", "-"))
+        values = per_query(run, test.judgements)[MEASURE].values()
+        results[name] = {
+            "queries": len(test.judgements),
+            "passages": len(place.passages(name)),
+            "judgements": test.digest,
+            "run": hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest(),
+            "figures": {
+                measure: round(value, 6) for measure, value in evaluate(run, test.judgements).items()
+            },
+            "per_query": [round(value, 6) for value in values],
+        }
+    write_cell(
+        folder.cell(cell),
+        cell,
+        made_of,
+        {"seconds": round(time.monotonic() - started, 1), "made": made.record, "tests": results},
+    )
+    made.tidy()
+
+
+def write_cell(file: Path, cell: Cell, made_of: dict[str, str], content: dict[str, Any]) -> None:
+    """Write the result of a cell, or the ``error`` that it ended in."""
+    result = {
+        **asdict(cell),
+        "identity": made_of,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "machine": f"{_processor()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} thread(s)",
+        **content,
+    }
+    with replace_file(file) as temporary:
+        temporary.write_text(json.dumps(result, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@cache
+def code_digest(folder: Path) -> str:
+    """Name what the Python code in a folder does: its syntax trees, without comments and docstrings."""
+    return _digest("".join(_without_docstrings(file) for file in sorted(folder.rglob("*.py"))))
+
+
+def _without_docstrings(file: Path) -> str:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
+            node.body = node.body[1:]
+    return f"{file.name}\n{ast.dump(tree)}\n"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())

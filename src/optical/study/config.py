@@ -1,0 +1,237 @@
+"""The file that declares a study: languages, tests, systems, seeds, amounts of bitext."""
+
+import sys
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+from optical.errors import OpticalError
+from optical.study.kinds import KINDS, SystemKind
+from optical.study.names import nearest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Amount: TypeAlias = int | Literal["all"]
+
+
+@dataclass(frozen=True)
+class Language:
+    """Where the sentence pairs of a language are.
+
+    Attributes:
+        bitext: files, as patterns relative to the data folder; see :func:`optical.bitext.read_bitext`.
+    """
+
+    bitext: list[str]
+
+
+@dataclass(frozen=True)
+class Test:
+    """Questions of a language, English passages, and which answer which.
+
+    Attributes:
+        language: of the questions.
+        passages: file, relative to the data folder, as are the others.
+        queries: file of the questions.
+        judgements: file; those of other queries are left aside.
+        translations: file of the same questions in English, by people: what the ceiling searches with.
+        parallel_questions: in place of the three, files of question pairs (English, foreign). A passage is taken for
+            relevant if the teacher ranks it first for the English side: for development, where judgements are missing.
+        sample: how many of the parallel questions are used, drawn with seed 0.
+        counts: whether the test counts for the answer; False for one that repeats another's questions.
+    """
+
+    language: str
+    passages: str
+    queries: str = ""
+    judgements: str = ""
+    translations: str = ""
+    parallel_questions: list[str] = field(default_factory=list)
+    sample: int = 300
+    counts: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a test without questions, or with two kinds of them."""
+        if bool(self.parallel_questions) == bool(self.queries and self.judgements):
+            raise OpticalError("give either queries and judgements, or parallel_questions")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as declared.
+
+    Attributes:
+        title: heading of the report.
+        teacher: Hub id or folder of the English encoder.
+        languages: by code.
+        tests: by name.
+        systems: by name, in the order of the report.
+        seeds: of everything random in training.
+        amounts: numbers of sentence pairs, or "all".
+        distillation: settings that all distilled systems share; see :class:`optical.distillation.Settings`.
+        comparisons: pairs of systems whose difference is tested.
+        ceiling: name of the system that nothing is expected to beat; "" = none.
+        dimension: of the projection, for a teacher that is no late-interaction checkpoint.
+    """
+
+    title: str
+    teacher: str
+    languages: dict[str, Language]
+    tests: dict[str, Test]
+    systems: dict[str, SystemKind]
+    seeds: list[int] = field(default_factory=lambda: [0])
+    amounts: list[int | str] = field(default_factory=lambda: ["all"])
+    distillation: dict[str, Any] = field(default_factory=dict)
+    comparisons: list[list[str]] = field(default_factory=list)
+    ceiling: str = ""
+    dimension: int = 128
+
+    def tests_of(self, language: str) -> dict[str, Test]:
+        """Return the tests whose questions are in ``language``."""
+        return {name: test for name, test in self.tests.items() if test.language == language}
+
+
+def read_study(path: str | Path, *, teacher: str | None = None) -> Study:
+    """Return the study that a TOML file declares, with ``teacher`` in place of its own if one is given.
+
+    Raises:
+        OpticalError: the file is missing or no TOML, or it names an unknown field, kind, language or system, for
+            which the nearest known name is suggested; or a value is of the wrong type.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise OpticalError(f"{path} does not exist. Check the path.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise OpticalError(f"{path} cannot be read as TOML ({error}). Mend it.") from error
+    if teacher is not None:
+        content["teacher"] = teacher
+    try:
+        return _study(content)
+    except OpticalError as error:
+        raise OpticalError(f"{path}: {error}") from error
+
+
+def _study(content: dict[str, Any]) -> Study:
+    made = dict(content)
+    for name, part in (("languages", Language), ("tests", Test)):
+        made[name] = {
+            key: _make(part, table, f"{name}.{key}")
+            for key, table in _table_of_tables(content.get(name, {}), name).items()
+        }
+    shared = content.get("distillation", {})
+    made["systems"] = {
+        name: _system(name, table, shared)
+        for name, table in _table_of_tables(content.get("systems", {}), "systems").items()
+    }
+    study: Study = _make(Study, made, "")
+    for name in ("languages", "tests", "systems", "seeds", "amounts"):
+        if not getattr(study, name):
+            raise OpticalError(f"{name} is empty. Name at least one.")
+    _check_names(study)
+    return study
+
+
+def _system(name: str, table: Mapping[str, Any], shared: Mapping[str, Any]) -> SystemKind:
+    kind = table.get("kind")
+    if not isinstance(kind, str):
+        raise OpticalError(f"systems.{name} has no kind. Give one of: {', '.join(KINDS)}.")
+    if kind not in KINDS:
+        raise OpticalError(f"systems.{name} is of an unknown kind {kind!r}. {nearest(kind, KINDS)}")
+    rest = {key: value for key, value in table.items() if key != "kind"}
+    if kind == "distilled":
+        rest = {"settings": {**shared, **rest}}
+    made: SystemKind = _make(KINDS[kind], rest, f"systems.{name}")
+    return made
+
+
+def _check_names(study: Study) -> None:
+    for name, test in study.tests.items():
+        if test.language not in study.languages:
+            raise OpticalError(
+                f"tests.{name} is in an unknown language {test.language!r}. {nearest(test.language, study.languages)}"
+            )
+    for language in study.languages:
+        if not study.tests_of(language):
+            raise OpticalError(f"languages.{language} has no test. Add one, or remove the language.")
+    named = [(f"comparisons has {pair}, which", name) for pair in study.comparisons for name in pair]
+    named += [("ceiling", study.ceiling)] if study.ceiling else []
+    for place, name in named:
+        if name not in study.systems:
+            raise OpticalError(f"{place} names an unknown system {name!r}. {nearest(name, study.systems)}")
+    for pair in study.comparisons:
+        if len(pair) != 2:
+            raise OpticalError(f"comparisons has {pair}. Each comparison names two systems.")
+    earlier: list[str] = []
+    for name, system in study.systems.items():
+        for part in system.parts:
+            if part not in earlier:
+                raise OpticalError(
+                    f"systems.{name} is made of {part!r}, which is not declared before it. {nearest(part, earlier)}"
+                )
+        earlier.append(name)
+    for amount in study.amounts:
+        if amount != "all" and (not isinstance(amount, int) or amount < 1):
+            raise OpticalError(f'amounts has {amount!r}. Give numbers of sentence pairs from 1 up, or "all".')
+
+
+def _table_of_tables(value: Any, name: str) -> dict[str, dict[str, Any]]:
+    if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
+        raise OpticalError(f"{name} must be tables, as in [{name}.NAME].")
+    return value
+
+
+def _make(what: Any, table: Mapping[str, Any], place: str) -> Any:
+    """Make the dataclass ``what`` of a table, whose fields and types must be its own."""
+    prefix = f"{place}." if place else ""
+    types_of = get_type_hints(what)
+    known = [each.name for each in fields(what) if each.init]
+    for name, value in table.items():
+        if name not in known:
+            raise OpticalError(f"{prefix}{name} is not known. {nearest(name, known)}")
+        if not _fits(value, types_of[name]):
+            raise OpticalError(
+                f"{prefix}{name} is {value!r}, which is no {_describe(types_of[name])}. Mend it."
+            )
+    for each in fields(what):
+        if each.init and each.name not in table and each.default is each.default_factory is MISSING:
+            raise OpticalError(f"{prefix}{each.name} is missing. Add it.")
+    try:
+        return what(**table)
+    except OpticalError as error:
+        raise OpticalError(f"{place}: {error}") from error
+
+
+def _fits(value: Any, expected: Any) -> bool:
+    origin, inner = get_origin(expected), get_args(expected)
+    if expected is Any or expected is SystemKind:
+        return True
+    if origin is list:
+        return isinstance(value, list) and all(_fits(each, inner[0]) for each in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(each, inner[1]) for each in value.values())
+    if origin is Literal:
+        return value in inner
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, each) for each in inner)
+    # In Python True is an int; in a configuration it is a slip.
+    return isinstance(value, expected) and not (expected is int and isinstance(value, bool))
+
+
+def _describe(expected: Any) -> str:
+    origin, inner = get_origin(expected), get_args(expected)
+    if origin is list:
+        return f"list of {_describe(inner[0])}"
+    if origin is Literal:
+        return "one of " + ", ".join(map(repr, inner))
+    if origin in (Union, types.UnionType):
+        return " or ".join(_describe(each) for each in inner)
+    return {str: "text", int: "whole number", bool: "true or false", float: "number", dict: "table"}.get(
+        origin or expected, str(expected)
+    )

@@ -1,0 +1,149 @@
+"""Differences between two systems: how large, how sure, and whether more than chance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optical.evaluation import holm, paired_randomisation
+from optical.study.results import Results
+
+SIGNIFICANT = 0.05
+"""A corrected p-value below this counts as more than chance."""
+RESAMPLES = 10_000
+_SEED = 0
+_CHUNK = 4_000_000
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The difference of two systems on some tests.
+
+    Attributes:
+        first: system.
+        second: system that it is compared with.
+        tests: one, or all those that have cells of both.
+        seeds: how many each system has; over several tests, on the one with fewest.
+        difference: mean over tests of the mean over queries of first minus second, each averaged over seeds.
+        interval: its 95 % bootstrap interval over queries.
+        p_value: of the two-sided paired randomisation test.
+        adjusted_p_value: after Holm's correction for the family that the effect belongs to.
+    """
+
+    first: str
+    second: str
+    tests: tuple[str, ...]
+    seeds: tuple[int, int]
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    adjusted_p_value: float
+
+    @property
+    def verdict(self) -> str:
+        """``better``, ``worse`` or ``not told apart``, by the adjusted p-value."""
+        if self.adjusted_p_value >= SIGNIFICANT:
+            return "not told apart"
+        return "better" if self.difference > 0 else "worse"
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Two families, each corrected for its own number.
+
+    Attributes:
+        of_tests: comparison x test, comparison by comparison.
+        of_all: one for each comparison, over all its tests.
+        left_out: comparison and test that lack cells of a system, and which.
+    """
+
+    of_tests: list[Effect]
+    of_all: list[Effect]
+    left_out: list[str]
+
+
+def effects(
+    results: Results,
+    amount: int | str | None,
+    comparisons: Sequence[tuple[str, str]],
+    tests: Sequence[str],
+) -> Effects:
+    """Compare pairs of systems at one amount of bitext, on each test and over all of ``tests``."""
+    found: list[tuple[str, str, tuple[str, ...]]] = []
+    macro: list[tuple[str, str, tuple[str, ...]]] = []
+    left_out: list[str] = []
+    for first, second in dict.fromkeys(comparisons):
+        complete = []
+        for test in tests:
+            missing = [name for name in (first, second) if not results.seeds(test, name, amount)]
+            if missing:
+                left_out.append(f"{first} against {second} on {test}: no cell of {' and '.join(missing)}")
+            else:
+                complete.append(test)
+        found += [(first, second, (test,)) for test in complete]
+        macro += [(first, second, tuple(complete))] if complete else []
+    return Effects(_family(results, amount, found), _family(results, amount, macro), left_out)
+
+
+def bootstrap_interval(
+    strata: Sequence[NDArray[np.float64]], *, resamples: int = RESAMPLES, seed: int = _SEED
+) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the mean over strata of the mean within each.
+
+    Every stratum is resampled on its own, with replacement and to its own size. See Efron, Tibshirani: An
+    Introduction to the Bootstrap, 1993, chapters 8 and 13.
+
+    Raises:
+        ValueError: there is no stratum, or an empty one.
+    """
+    if not strata or not all(len(values) for values in strata):
+        raise ValueError("there must be strata, and values in each")
+    generator = np.random.default_rng(seed)
+    means = np.zeros(resamples)
+    for values in strata:
+        chunk = max(1, _CHUNK // len(values))
+        for start in range(0, resamples, chunk):
+            part = means[start : start + chunk]
+            part += values[generator.integers(len(values), size=(len(part), len(values)))].mean(axis=1)
+    low, high = np.percentile(means / len(strata), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def randomisation_over_strata(strata: Sequence[NDArray[np.float64]]) -> float:
+    """Return the p-value of the paired randomisation test on the mean over strata of the mean difference.
+
+    Which of two systems a difference belongs to is a coin toss for each query, as in
+    :func:`optical.evaluation.paired_randomisation`; a query weighs 1 / (queries of its stratum x strata), so that each
+    stratum counts the same however many queries it has.
+    """
+    weighted = np.concatenate([values / (len(values) * len(strata)) for values in strata])
+    return paired_randomisation(weighted.tolist(), [0.0] * len(weighted))
+
+
+def _family(
+    results: Results, amount: int | str | None, members: Sequence[tuple[str, str, tuple[str, ...]]]
+) -> list[Effect]:
+    differences = [
+        [results.per_query(test, first, amount) - results.per_query(test, second, amount) for test in tests]
+        for first, second, tests in members
+    ]
+    p_values = {str(number): randomisation_over_strata(strata) for number, strata in enumerate(differences)}
+    adjusted = holm(p_values)
+    return [
+        Effect(
+            first,
+            second,
+            tests,
+            (_seeds(results, amount, first, tests), _seeds(results, amount, second, tests)),
+            float(np.mean([values.mean() for values in strata])),
+            bootstrap_interval(strata),
+            p_values[number],
+            adjusted[number],
+        )
+        for (first, second, tests), strata, number in zip(members, differences, p_values, strict=True)
+    ]
+
+
+def _seeds(results: Results, amount: int | str | None, system: str, tests: Sequence[str]) -> int:
+    return min(len(results.seeds(test, system, amount)) for test in tests)

@@ -1,0 +1,175 @@
+"""From the declared files to what the cells read: tests with judgements, bitext without copies of the tests."""
+
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentence_transformers import MultiVectorEncoder
+
+from optical.bitext import Bitext, read_bitext, without_near_copies
+from optical.collections import read_judgements, read_queries
+from optical.encoders import fingerprint, load_encoder
+from optical.errors import OpticalError
+from optical.evaluation import rank
+from optical.files import replace_file
+from optical.objectives import make_objective
+from optical.study.config import Study, Test
+from optical.study.kinds import Distilled
+from optical.study.names import nearest
+from optical.study.workplace import PreparedTest, open_index
+
+
+@dataclass(frozen=True)
+class PreparedBitext:
+    """The sentence pairs of a language and amount: their file, digest, number, and what was left out."""
+
+    file: Path
+    digest: str
+    pairs: int
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all cells of a study start from.
+
+    Attributes:
+        teacher: fingerprints of its two sides.
+        tests: by name.
+        bitext: by language and amount; amounts that reach the whole are left to "all".
+    """
+
+    teacher: list[str]
+    tests: dict[str, PreparedTest]
+    bitext: dict[tuple[str, int | str], PreparedBitext]
+
+
+def prepare(study: Study, data: Path, work: Path) -> Prepared:
+    """Read all declared files and write the prepared ones into ``work``.
+
+    Raises:
+        OpticalError: a file is missing (the nearest existing name is suggested) or broken, an objective is unknown,
+            or no bitext is left.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    teacher = load_encoder(study.teacher, dimension=study.dimension)
+    for name, system in study.systems.items():
+        if isinstance(system, Distilled):
+            try:
+                make_objective(str(system.settings.get("objective", "optical")), teacher)
+            except OpticalError as error:
+                raise OpticalError(f"systems.{name}: {error}") from error
+    tests = {}
+    for name, test in study.tests.items():
+        tests[name] = (
+            _with_teacher(test, data, work, teacher) if test.parallel_questions else _test(test, data)
+        )
+        tests[name].save(work / f"test-{name}.json")
+    bitext: dict[tuple[str, int | str], PreparedBitext] = {}
+    for language, declared in study.languages.items():
+        asked = [tests[name] for name in study.tests_of(language)]
+        texts = [
+            text for test in asked for side in (test.queries, test.translations) for text in side.values()
+        ]
+        whole = without_near_copies(read_bitext(_files(data, declared.bitext)), texts)
+        for amount in study.amounts:
+            if amount == "all":
+                bitext[language, amount] = _write(whole, work / bitext_name(language, amount))
+            elif int(amount) < len(whole):
+                bitext[language, amount] = _write(
+                    _part(whole, int(amount)), work / bitext_name(language, amount)
+                )
+    return Prepared([fingerprint(teacher, "query"), fingerprint(teacher)], tests, bitext)
+
+
+def bitext_name(language: str, amount: int | str) -> str:
+    """Return the name of the file with the sentence pairs of a language and amount."""
+    return f"bitext-{language}-{amount}.tsv"
+
+
+def _test(test: Test, data: Path) -> PreparedTest:
+    (passages,) = _files(data, [test.passages])
+    queries = read_queries(_files(data, [test.queries])[0])
+    judgements = read_judgements(_files(data, [test.judgements])[0])
+    translations = read_queries(_files(data, [test.translations])[0]) if test.translations else {}
+    judged = {query: judgements[query] for query in queries if query in judgements}
+    if not judged:
+        raise OpticalError(f"{test.judgements} judges none of the questions in {test.queries}.")
+    if translations and judged.keys() - translations.keys():
+        raise OpticalError(f"{test.translations} lacks questions that {test.queries} has.")
+    return _prepared(
+        {query: queries[query] for query in judged},
+        {query: translations[query] for query in judged} if translations else {},
+        judged,
+        passages,
+    )
+
+
+def _with_teacher(test: Test, data: Path, work: Path, teacher: MultiVectorEncoder) -> PreparedTest:
+    """Take what the teacher ranks first for the English side of a question for its right answer."""
+    (passages,) = _files(data, [test.passages])
+    pairs = read_bitext(_files(data, test.parallel_questions))
+    distinct = sorted(set(zip(pairs.english, pairs.foreign, strict=True)))
+    drawn = random.Random(0).sample(distinct, min(test.sample, len(distinct)))
+    translations = {str(number): english for number, (english, _) in enumerate(drawn)}
+    with open_index(str(passages), teacher, work) as index:
+        best = rank(index, translations, teacher, 1)
+    return _prepared(
+        {str(number): foreign for number, (_, foreign) in enumerate(drawn)},
+        translations,
+        {query: dict.fromkeys(ranking, 1) for query, ranking in best.items()},
+        passages,
+    )
+
+
+def _prepared(
+    queries: dict[str, str],
+    translations: dict[str, str],
+    judgements: dict[str, dict[str, int]],
+    passages: Path,
+) -> PreparedTest:
+    digest = hashlib.blake2b(passages.read_bytes(), digest_size=16)
+    digest.update(json.dumps([queries, translations, judgements]).encode())
+    return PreparedTest(queries, translations, judgements, str(passages), digest.hexdigest())
+
+
+def _part(bitext: Bitext, amount: int) -> Bitext:
+    """Return ``amount`` pairs: always the same ones, a smaller amount within a larger one, in their order."""
+
+    def draw(place: int) -> bytes:
+        pair = f"{bitext.english[place]}\t{bitext.foreign[place]}"
+        return hashlib.blake2b(pair.encode(), digest_size=16).digest()
+
+    places = sorted(sorted(range(len(bitext)), key=draw)[:amount])
+    return Bitext([bitext.english[place] for place in places], [bitext.foreign[place] for place in places])
+
+
+def _write(bitext: Bitext, file: Path) -> PreparedBitext:
+    if not len(bitext):
+        raise OpticalError(f"No sentence pair is left for {file.stem}. Give more bitext.")
+    with replace_file(file) as temporary:
+        lines = zip(bitext.english, bitext.foreign, strict=True)
+        temporary.write_text(
+            "".join(f"{english}\t{foreign}\n" for english, foreign in lines), encoding="utf-8"
+        )
+    return PreparedBitext(file, bitext.digest(), len(bitext), bitext.dropped)
+
+
+def _files(data: Path, patterns: Sequence[str]) -> list[Path]:
+    """Return the files that patterns relative to ``data`` name."""
+    found: list[Path] = []
+    for pattern in patterns:
+        if Path(pattern).is_absolute():
+            raise OpticalError(f"{pattern} is absolute. Name files relative to --data.")
+        files = sorted(file for file in data.glob(pattern) if file.is_file())
+        if not files:
+            folder = (data / pattern).parent
+            names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+            raise OpticalError(
+                f"{data / pattern} does not exist. {nearest(Path(pattern).name, names)} Check the path, and --data."
+            )
+        found += files
+    return found

@@ -1,0 +1,222 @@
+"""The report of a study: what its cells say, in words, tables and pictures."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from optical.errors import OpticalError
+from optical.files import replace_file
+from optical.study.cells import StudyFolder
+from optical.study.config import read_study
+from optical.study.effects import RESAMPLES, SIGNIFICANT, Effect, Effects, effects
+from optical.study.plots import require_matplotlib, write_plots
+from optical.study.results import MEASURE, Results, read_results
+from optical.study.tables import (
+    amounts_table,
+    details_table,
+    effects_table,
+    interval,
+    main_table,
+    ordered_tests,
+    p_value,
+    plain,
+    shares_table,
+    tests_table,
+    training_table,
+)
+
+_CAPTIONS = {
+    "systems": f"{MEASURE} of each system with its 95 % bootstrap interval over queries, averaged over seeds; dashed: "
+    "the ceiling.",
+    "amounts": f"{MEASURE} by sentence pairs; bands are one standard deviation over seeds to either side.",
+}
+
+
+def report_study(config: str | Path, output: str | Path) -> Path:
+    """Write the report of the study that ``config`` declares and :func:`run_study` has run into ``output``.
+
+    Raises:
+        OpticalError: as :func:`read_study` and :func:`write_report`; or nothing has run yet.
+    """
+    study, folder = read_study(config), StudyFolder(Path(output))
+    if not folder.plan.exists():
+        raise OpticalError(
+            f"{folder.folder} has no study. Run it first: optical study {config} --output {output}"
+        )
+    return write_report(
+        folder.folder,
+        title=study.title,
+        main_tests=[name for name, test in study.tests.items() if test.counts],
+        comparisons=[(first, second) for first, second in study.comparisons],
+        order=list(study.systems),
+        ceiling=study.ceiling or None,
+        command=f"optical study report {Path(config).name} --output {Path(output).name}",
+        expected=len(json.loads(folder.plan.read_text(encoding="utf-8"))),
+    )
+
+
+def write_report(
+    folder: Path,
+    *,
+    title: str,
+    main_tests: Sequence[str],
+    comparisons: Sequence[tuple[str, str]],
+    order: Sequence[str],
+    ceiling: str | None,
+    command: str,
+    expected: int,
+) -> Path:
+    """Write ``report.md`` and ``figures/`` into ``folder`` from the results in ``folder/cells``.
+
+    The same cells make the same files.
+
+    Args:
+        folder: of the study.
+        title: heading.
+        main_tests: the tests that count for the answer and its corrections; others are only shown. Tests with the same
+            queries must not be among them together, or these queries would count twice.
+        comparisons: pairs of systems whose difference is tested.
+        order: systems to report, in the order of the tables.
+        ceiling: the system that others are expressed as a share of; None = none.
+        command: what the report is made with.
+        expected: number of cells that the study has when complete.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        OpticalError: matplotlib is not installed; no cell is finished; or as :func:`read_results`.
+    """
+    require_matplotlib()
+    found = read_results(folder / "cells").cells
+    results = Results([cell for cell in found if cell.system in order])
+    if not results.tests:
+        raise OpticalError(
+            f"No cell in {folder / 'cells'} of a declared system was measured on a test. Run the study first."
+        )
+    amount, tests = results.largest_amount, ordered_tests(results, main_tests)
+    compared = effects(results, amount, comparisons, [test for test in tests if test in main_tests])
+    pictures = write_plots(folder / "figures", results, tests=tests, order=order, ceiling=ceiling)
+    sections = [
+        f"# {plain(title)}",
+        f"Made by:\n\n```sh\n{command}\n```",
+        "## Cells",
+        _cells(results, sorted({cell.system for cell in found} - set(order)), main_tests, expected),
+        tests_table(results, main_tests),
+        "## Answer",
+        _answer(compared, len(main_tests)),
+        f"## Systems{_at(amount)}",
+        f"{MEASURE}: mean ± sample standard deviation over seeds where there are several. The best of a column is bold"
+        + (f", {plain(ceiling)} aside." if ceiling else "."),
+        main_table(results, amount, order, main_tests, ceiling),
+        _picture(pictures, "systems"),
+    ]
+    if ceiling:
+        sections += [
+            f"Share of {plain(ceiling)} in {MEASURE}, averaged over the tests that count:",
+            shares_table(results, amount, order, main_tests, ceiling),
+        ]
+    for test in tests:
+        sections += [f"### {plain(test)}", details_table(results, test, amount, order)]
+    sections += ["## Significance", *_significance(compared, amount)]
+    if "amounts" in pictures:
+        sections += ["## Amount of bitext", f"{MEASURE} by sentence pairs.", _picture(pictures, "amounts")]
+        for test in tests:
+            sections += [f"### {plain(test)}, by amount", amounts_table(results, test, order)]
+    training = training_table(results, amount, order)
+    if training:
+        sections += [f"## Training{_at(amount)}", "Means over seeds.", training]
+    path = folder / "report.md"
+    with replace_file(path) as temporary:
+        temporary.write_text("\n\n".join(section for section in sections if section) + "\n", encoding="utf-8")
+    return path
+
+
+def _cells(results: Results, others: Sequence[str], main_tests: Sequence[str], expected: int) -> str:
+    done, failed = len(results.done), len(results.failed)
+    missing = max(0, expected - done - failed)
+    lines = [f"- {done} of {expected} cells done, {failed} failed, {missing} missing."]
+    for cell in results.failed:
+        error = (cell.error or "").strip().splitlines() or ["no message"]
+        # A backtick would end the code it is set as.
+        lines.append(f"- Failed: {plain(cell.name)}: `{error[0].replace('`', chr(39))}`")
+    if others:
+        lines.append(f"- Left aside, as the study does not declare them: {', '.join(map(plain, others))}.")
+    unmeasured = [test for test in main_tests if test not in results.tests]
+    if unmeasured:
+        lines.append(f"- Tests without results: {', '.join(map(plain, unmeasured))}.")
+    versions: dict[str, set[str]] = {}
+    for cell in results.done:
+        for package, version in cell.versions.items():
+            versions.setdefault(package, set()).add(version)
+    named = (f"{package} {' and '.join(sorted(each))}" for package, each in sorted(versions.items()))
+    lines.append(f"- Versions: {', '.join(named)}.")
+    machines = Counter(cell.machine for cell in results.done)
+    lines.append(
+        f"- Machines: {'; '.join(f'{name} ({count} cells)' for name, count in sorted(machines.items()))}."
+    )
+    hours = sum(cell.seconds or 0 for cell in results.done) / 3600
+    lines.append(f"- Computing: {hours:.2f} hours in all.")
+    return "\n".join(lines)
+
+
+def _answer(found: Effects, tests: int) -> str:
+    lines = [f"- {_sentence(effect, tests)}" for effect in found.of_all]
+    if not lines:
+        lines = ["No comparison has cells of both its systems."]
+    return "\n".join(lines)
+
+
+def _sentence(effect: Effect, tests: int) -> str:
+    count = len(effect.tests)
+    over = f"the {tests} tests" if count == tests else f"{count} of the {tests} tests"
+    if tests == 1:
+        over = "the one test"
+    return (
+        f"{plain(effect.first)} against {plain(effect.second)}: {effect.difference:+.3f} {MEASURE} over {over} "
+        f"(95 % interval {interval(effect.interval)}; p {_equals(effect.p_value)}, Holm-corrected "
+        f"{p_value(effect.adjusted_p_value)}): **{effect.verdict}**."
+    )
+
+
+def _significance(found: Effects, amount: int | str | None) -> list[str]:
+    if not found.of_all:
+        return ["Nothing to compare.", _left_out(found)]
+    return [
+        f"Differences of {MEASURE} averaged over seeds{_at(amount)}. Intervals: {RESAMPLES:,} bootstrap resamples of "
+        "the queries' differences. p: two-sided paired randomisation test over the queries. Both take the trained "
+        "systems as they are: they speak for other queries, and the standard deviations above for other seeds. "
+        f"A verdict needs a corrected p below {SIGNIFICANT}.",
+        f"On each test; Holm's correction is for all {len(found.of_tests)} rows of this table:",
+        effects_table(found.of_tests, lambda effect: plain(effect.tests[0])),
+        "Over all tests: the mean of the tests' differences, each test counting the same; queries are resampled, and "
+        "signs flipped, within their test. These rows are a family of their own, so Holm's correction is for the "
+        f"{len(found.of_all)} rows of this table:",
+        effects_table(found.of_all, lambda effect: f"all {len(effect.tests)}"),
+        _left_out(found),
+    ]
+
+
+def _left_out(found: Effects) -> str:
+    if not found.left_out:
+        return ""
+    return "Left out for want of cells:\n\n" + "\n".join(f"- {plain(each)}" for each in found.left_out)
+
+
+def _equals(value: float) -> str:
+    shown = p_value(value)
+    return shown.replace("<", "< ") if shown.startswith("<") else f"= {shown}"
+
+
+def _at(amount: int | str | None) -> str:
+    if amount is None:
+        return ""
+    return " with all sentence pairs" if isinstance(amount, str) else f" with {amount:,} sentence pairs"
+
+
+def _picture(pictures: Sequence[str], name: str) -> str:
+    if name not in pictures:
+        return ""
+    caption = _CAPTIONS[name]
+    return f"![{caption}](figures/{name}.svg)\n\n{caption} [As PNG](figures/{name}.png)."

@@ -1,0 +1,115 @@
+"""Where a cell is made: its bitext, the tests of its language, the teacher, and the folder for work in progress."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from filelock import FileLock
+from sentence_transformers import MultiVectorEncoder
+
+from optical.bitext import Bitext, read_bitext
+from optical.collections import Judgements, Passage, Run, read_passages, read_run
+from optical.encoders import fingerprint, load_encoder
+from optical.index import Index
+
+
+@dataclass(frozen=True)
+class PreparedTest:
+    """A test with everything in it that decides figures.
+
+    Attributes:
+        queries: id -> question.
+        translations: id -> the question in English; empty if there are none.
+        judgements: of these queries and no others.
+        passages: file.
+        digest: names all of this.
+    """
+
+    queries: dict[str, str]
+    translations: dict[str, str]
+    judgements: Judgements
+    passages: str
+    digest: str
+
+    def save(self, file: Path) -> None:
+        """Write to a JSON file."""
+        file.write_text(json.dumps(vars(self)), encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: Path) -> "PreparedTest":
+        """Read what :meth:`save` wrote."""
+        return cls(**json.loads(file.read_text(encoding="utf-8")))
+
+
+class Workplace:
+    """What a system of one cell is made of.
+
+    Args:
+        teacher_name: Hub id or folder.
+        dimension: of the projection of a teacher that is no late-interaction checkpoint.
+        language: code.
+        cell: its name.
+        seed: of everything random; 0 for a system that has nothing random.
+        bitext_file: TSV of the sentence pairs of this language and amount.
+        tests: by name.
+        work: folder for what cells share and what they have not finished.
+        runs: files of the runs of the same language, amount and seed, by system and test.
+    """
+
+    def __init__(
+        self,
+        *,
+        teacher_name: str,
+        dimension: int,
+        language: str,
+        cell: str,
+        seed: int,
+        bitext_file: Path,
+        tests: dict[str, PreparedTest],
+        work: Path,
+        runs: dict[tuple[str, str], Path],
+    ) -> None:
+        self.teacher_name = teacher_name
+        self.dimension = dimension
+        self.language = language
+        self.cell = cell
+        self.seed = seed
+        self.bitext_file = bitext_file
+        self.work = work
+        self._tests = tests
+        self._runs = runs
+
+    @cached_property
+    def teacher(self) -> MultiVectorEncoder:
+        """The frozen English encoder."""
+        return load_encoder(self.teacher_name, dimension=self.dimension)
+
+    @cached_property
+    def bitext(self) -> Bitext:
+        """The sentence pairs."""
+        return read_bitext([self.bitext_file])
+
+    def passages(self, test: str) -> Sequence[Passage]:
+        """Return the passages of a test."""
+        return list(read_passages(self._tests[test].passages))
+
+    def index(self, test: str, encoder: MultiVectorEncoder) -> Index:
+        """Return an index of a test's passages that ``encoder`` can search, made now unless it is there."""
+        return open_index(self._tests[test].passages, encoder, self.work)
+
+    def run_of(self, system: str, test: str) -> Run:
+        """Return the run of another system on a test."""
+        return read_run(self._runs[system, test])
+
+
+def open_index(passages: str, encoder: MultiVectorEncoder, work: Path) -> Index:
+    """Open the index of a passage file in ``work``, after making it if no encoder of this document side has."""
+    content = hashlib.blake2b(Path(passages).read_bytes(), digest_size=8).hexdigest()
+    folder = work / f"index-{fingerprint(encoder)[:16]}-{content}"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            Index.create(folder, encoder, read_passages(passages)).close()
+    return Index.open(folder)

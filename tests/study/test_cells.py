@@ -1,0 +1,31 @@
+from pathlib import Path
+
+from optical.study.cells import code_digest
+
+
+def written(folder: Path, name: str, code: str) -> str:
+    (folder / name).mkdir()
+    (folder / name / "module.py").write_text(code, encoding="utf-8")
+    return code_digest(folder / name)
+
+
+CODE = '''"""A module."""
+
+def double(x):
+    """Twice x."""
+    return 2 * x  # so
+'''
+
+
+def test_code_is_known_by_what_it_does(tmp_path: Path) -> None:
+    digest = written(tmp_path, "a", CODE)
+    reworded = CODE.replace("A module", "Another").replace("Twice x", "x, twice").replace("so", "so it is")
+    assert written(tmp_path, "b", reworded) == digest
+    assert written(tmp_path, "c", CODE.replace("2 *", "3 *")) != digest
+    assert written(tmp_path, "d", CODE.replace("return 2 * x", "pass")) != digest
+
+
+def test_a_function_of_nothing_but_a_docstring_can_be_named(tmp_path: Path) -> None:
+    assert written(tmp_path, "a", 'def f():\n    """Nothing."""\n') == written(
+        tmp_path, "b", 'def f():\n    """None."""\n'
+    )

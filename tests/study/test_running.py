@@ -1,0 +1,182 @@
+"""Studies of the toy language, run as a user would run them: each cell in its own process."""
+
+import hashlib
+import statistics
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from sentence_transformers import MultiVectorEncoder
+
+from optical.bitext import read_bitext
+from optical.collections import read_judgements, read_run
+from optical.distillation import distill
+from optical.errors import OpticalError
+from optical.evaluation import evaluate, rank
+from optical.index import Index
+from optical.rivals import fuse
+from optical.study import run_study
+
+from .conftest import QUESTIONS, Toy
+
+ALL = """
+ceiling = { kind = "ceiling" }
+zero-shot = { kind = "encoder" }
+bm25 = { kind = "bm25" }
+psq = { kind = "psq" }
+graft = { kind = "untrained" }
+optical = { kind = "distilled", objective = "optical" }
+nmt = { kind = "translated-from-scratch", steps = 2 }
+both = { kind = "fused", systems = ["optical", "psq"] }
+"""
+CHEAP = 'bm25 = { kind = "bm25" }\npsq = { kind = "psq" }\n'
+CHEAP_ONLY = {'ceiling = "ceiling"\n': "", '["optical", "zero-shot"]': '["bm25", "psq"]'}
+
+ONE_AMOUNT = {'amounts = [200, "all"]': 'amounts = ["all"]'}
+
+
+def run(toy: Toy, **options: object) -> list[str]:
+    lines: list[str] = []
+    run_study(toy.config, toy.output, data=toy.folder, report=lines.append, **options)  # type: ignore[arg-type]
+    return lines
+
+
+def test_all_kinds_of_system(toy: Toy) -> None:
+    toy.declare(ALL, **ONE_AMOUNT, **{"seeds = [0, 1]": "seeds = [3]"})
+    progress = run_study(toy.config, toy.output, data=toy.folder, workers=2)
+    assert (progress.done, progress.failed, progress.left) == (8, [], 0)
+    seeded = [f"toy--{name}--all--seed3" for name in ("both", "nmt", "optical")]
+    plain = ["toy--bm25", "toy--ceiling", "toy--graft--all", "toy--psq--all", "toy--zero-shot"]
+    assert toy.cells() == sorted([*seeded, *plain])
+
+    judgements = read_judgements(toy.folder / "qrels.tsv")
+    del judgements["q999"]  # no question of the test
+    for name in toy.cells():
+        cell = toy.cell(name)
+        result = cell["tests"]["toy"]
+        file = toy.output / "runs" / f"{name}--toy.run"
+        assert result["figures"] == pytest.approx(evaluate(read_run(file), judgements), abs=1e-6)
+        assert result["run"] == hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+        assert statistics.fmean(result["per_query"]) == pytest.approx(result["figures"]["MRR@10"], abs=1e-6)
+        assert (len(result["per_query"]), result["queries"], result["passages"]) == (QUESTIONS, QUESTIONS, 60)
+        assert {"seconds", "versions", "date", "machine", "identity"} <= cell.keys()
+    assert toy.cell("toy--ceiling")["tests"]["toy"]["figures"]["MRR@10"] == 1
+    assert toy.cell("toy--bm25")["tests"]["toy"]["figures"]["MRR@10"] == 0
+    assert toy.cell(seeded[2])["made"]["settings"]["seed"] == 3
+    assert not list((toy.output / "work").glob("distilled-*"))
+
+    parts = [read_run(toy.output / "runs" / f"{name}--toy.run") for name in (seeded[2], "toy--psq--all")]
+    fused = read_run(toy.output / "runs" / f"{seeded[0]}--toy.run")
+    assert {query: dict(scores) for query, scores in fused.items()} == fuse(parts, 100)
+
+    # The cell is what the command line would have made of the same bitext.
+    encoder = distill(
+        toy.folder / "teacher",
+        toy.output / "work" / "bitext-toy-all.tsv",
+        toy.folder / "student",
+        steps=4,
+        batch_size=16,
+        held_back=40,
+        evaluations=1,
+        objective="optical",
+        seed=3,
+    )
+    index_folder = next((toy.output / "work").glob("index-*-*[0-9a-f]"))
+    queries = dict(line.split("\t") for line in (toy.folder / "queries.tsv").read_text("utf-8").splitlines())
+    with Index.open(index_folder) as index:
+        again = rank(index, queries, encoder, 60)
+    assert evaluate(again, judgements) == pytest.approx(
+        toy.cell(seeded[2])["tests"]["toy"]["figures"], abs=0.02
+    )
+
+
+def test_amounts_leakage_and_a_study_that_was_out_of_time(toy: Toy) -> None:
+    toy.declare(CHEAP, **CHEAP_ONLY)
+    progress = run_study(toy.config, toy.output, data=toy.folder, minutes=0)
+    assert (progress.done, progress.left) == (0, 3)
+    assert not (toy.output / "cells").exists()
+    lines = run(toy)
+    assert (
+        f"Bitext toy, all: {300 - QUESTIONS} pairs (left out: {QUESTIONS} near copies of test questions)"
+        in lines
+    )
+    small, whole = (
+        read_bitext([toy.output / "work" / f"bitext-toy-{amount}.tsv"]) for amount in (200, "all")
+    )
+    assert (len(small), len(whole)) == (200, 300 - QUESTIONS)
+    assert set(small.english) < set(whole.english)
+    questions = {line.split("\t")[1] for line in (toy.folder / "queries.tsv").read_text("utf-8").splitlines()}
+    assert not questions & set(whole.foreign)
+    assert toy.cells() == ["toy--bm25", "toy--psq--200", "toy--psq--all"]
+
+
+def test_what_is_there_is_left_alone_and_what_changed_is_refused(toy: Toy) -> None:
+    toy.declare(CHEAP, **CHEAP_ONLY, **ONE_AMOUNT)
+    run(toy)
+    before = {name: toy.cell(name)["date"] for name in toy.cells()}
+    files = {name: (toy.output / "cells" / f"{name}.json").stat().st_mtime_ns for name in toy.cells()}
+    assert "2 of 2 cells are there." in run(toy)
+    assert {name: toy.cell(name)["date"] for name in toy.cells()} == before
+
+    with (toy.folder / "bitext.tsv").open("a", encoding="utf-8") as file:
+        file.write("a new pair\tjozi mpya\n")
+    with pytest.raises(OpticalError, match=r"toy--psq--.*was made with other bitext\. Give --recompute"):
+        run(toy)
+    assert "1 of 2 cells are there." in run(toy, recompute=True)
+    again = {name: (toy.output / "cells" / f"{name}.json").stat().st_mtime_ns for name in toy.cells()}
+    assert {name for name in again if again[name] != files[name]} == {"toy--psq--all"}
+
+
+def test_a_failing_cell_is_recorded_and_the_others_are_made(toy: Toy) -> None:
+    systems = 'lost = { kind = "encoder", encoder = "no/such-model" }\nbm25 = { kind = "bm25" }\n'
+    toy.declare(systems, **{**CHEAP_ONLY, '["optical", "zero-shot"]': '["bm25", "lost"]'})
+    progress = run_study(toy.config, toy.output, data=toy.folder)
+    assert (progress.done, progress.failed) == (1, ["toy--lost"])
+    assert "no/such-model" in toy.cell("toy--lost")["error"]
+    assert "tests" not in toy.cell("toy--lost")
+    # It is tried again, as the reason may be gone.
+    assert run_study(toy.config, toy.output, data=toy.folder).failed == ["toy--lost"]
+
+
+def test_two_studies_in_one_folder(toy: Toy) -> None:
+    toy.declare(CHEAP, **CHEAP_ONLY)
+    toy.output.mkdir()
+    with FileLock(toy.output / ".lock"), pytest.raises(OpticalError, match="Another process is at work"):
+        run(toy)
+
+
+def test_a_test_of_parallel_questions(toy: Toy, tiny_teacher: MultiVectorEncoder) -> None:
+    lines = (toy.folder / "bitext.tsv").read_text("utf-8").splitlines()
+    (toy.folder / "pairs.tsv").write_text("\n".join(lines[:50]) + "\n", encoding="utf-8")
+    files = 'queries = "queries.tsv"\njudgements = "qrels.tsv"\ntranslations = "translations.tsv"\n'
+    replaced = {files: 'parallel_questions = ["pairs.tsv"]\nsample = 30\n', '["optical", ': '["ceiling", '}
+    toy.declare(
+        'ceiling = { kind = "ceiling" }\nzero-shot = { kind = "bm25" }\n',
+        **{**replaced, **ONE_AMOUNT},
+    )
+    said = run(toy)
+    assert "Bitext toy, all: 270 pairs (left out: 30 near copies of test questions)" in said
+    result = toy.cell("toy--ceiling")["tests"]["toy"]
+    assert (result["queries"], result["figures"]["MRR@10"]) == (30, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"passages.tsv"', '"passage.tsv"', r"passage\.tsv does not exist\. Did you mean passages\.tsv\?"),
+        ('"bitext*.tsv"', '"*.tmx"', r"\*\.tmx does not exist"),
+        ('"qrels.tsv"', '"translations.tsv"', "translations.tsv"),
+    ],
+)
+def test_bad_files_are_named_before_any_cell_is_made(toy: Toy, old: str, new: str, said: str) -> None:
+    toy.declare(CHEAP, **CHEAP_ONLY, **{old: new})
+    with pytest.raises(OpticalError, match=said):
+        run(toy)
+    assert not (toy.output / "cells").exists()
+
+
+def test_an_unknown_objective_is_named_before_any_cell_is_made(toy: Toy, tmp_path: Path) -> None:
+    toy.declare(ALL.replace('objective = "optical"', 'objective = "optikal"'))
+    with pytest.raises(OpticalError, match=r"systems\.optical: .*optikal"):
+        run(toy)
+    assert not (toy.output / "cells").exists()
