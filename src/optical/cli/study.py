@@ -29,7 +29,9 @@ app = typer.Typer(
 def run(
     config: Config,
     output: Folder,
-    data: Annotated[Path, typer.Option(help="Folder that the files named in CONFIG are relative to.")] = Path(),
+    data: Annotated[
+        Path, typer.Option(help="Folder that the files named in CONFIG are relative to.")
+    ] = Path(),
     teacher: Annotated[
         str | None, typer.Option(help="Hub id or folder, in place of the teacher named in CONFIG.")
     ] = None,
