@@ -13,3 +13,10 @@ def test_vowel_signs_do_not_break_words() -> None:
 
 def test_a_text_without_words_has_none() -> None:
     assert words(" ... !") == []
+
+
+def test_the_same_word_is_the_same_however_it_is_encoded() -> None:
+    assert words("\u095e") == words("\u092b\u093c")  # nukta within the letter and after it
+    assert words("क्\u200dष") == words("क्ष")  # with and without a joiner
+    assert words("İstanbul") == ["istanbul"]
+    assert words("o\u0300") == words("ò") == ["ò"]

@@ -13,6 +13,7 @@ def content(
     language: str = "sw",
     amount: int | str | None = None,
     seed: int | None = None,
+    questions: str = "",
     **others: Any,
 ) -> dict[str, Any]:
     """Return a cell; ``tests`` has the MRR@10 of each query, of which the other measures are multiples."""
@@ -31,6 +32,7 @@ def content(
             name: {
                 "queries": len(values),
                 "passages": 5362,
+                "questions": questions or f"asked in {name}",
                 "judgements": f"of {name}",
                 "run": "11",
                 "figures": {
@@ -65,3 +67,10 @@ def write(folder: Path, *cells: dict[str, Any]) -> Path:
         name = f"{cell['language']}-{cell['system']}-{cell['amount']}-{cell['seed']}".replace("/", "_")
         (folder / f"{name}.json").write_text(json.dumps(cell), encoding="utf-8")
     return folder
+
+
+def plan_of(folder: Path) -> dict[str, dict[str, str]]:
+    """Return a plan to which all cells in ``folder`` belong."""
+    return {
+        file.stem: json.loads(file.read_text(encoding="utf-8"))["identity"] for file in folder.glob("*.json")
+    }

@@ -124,8 +124,8 @@ def test_interval_of_one_stratum_agrees_with_scipy() -> None:
 def test_interval_over_strata_agrees_with_the_normal_limit() -> None:
     generator = np.random.default_rng(6)
     strata = [generator.normal(0.1, 0.3, size=900), generator.normal(0.4, 0.1, size=200)]
-    centre = np.mean([values.mean() for values in strata])
-    half = 1.96 * np.sqrt(sum(values.var() / len(values) for values in strata)) / 2
+    centre = sum(values.mean() for values in strata)
+    half = 1.96 * np.sqrt(sum(values.var() / len(values) for values in strata))
     assert bootstrap_interval(strata) == pytest.approx((centre - half, centre + half), abs=0.04 * half)
 
 
@@ -160,6 +160,21 @@ def test_systems_that_find_the_same_are_not_told_apart(tmp_path: Path) -> None:
     (effect,) = effects(read_results(write(tmp_path, *cells)), None, [("one", "two")], ["small"]).of_all
     assert (effect.difference, effect.interval, effect.p_value) == (0, (0, 0), 1)
     assert effect.verdict == "not told apart"
+
+
+def test_a_question_asked_in_two_tests_is_one_chance(tmp_path: Path) -> None:
+    # The same five questions in two languages: 2^5 sign vectors, not 2^10; and resampled together, the two tests'
+    # differences, which cancel out question by question, leave no spread.
+    better, worse = [0.9, 0.8, 0.7, 0.6, 0.5], [0.1, 0.2, 0.3, 0.4, 0.5]
+    zero = [0.0] * 5
+    cells = [
+        content("one", {"hi": better, "th": worse}, questions="xquad"),
+        content("two", {"hi": zero, "th": zero}, questions="xquad"),
+    ]
+    (effect,) = effects(read_results(write(tmp_path, *cells)), None, [("one", "two")], ["hi", "th"]).of_all
+    assert effect.difference == pytest.approx(0.5)
+    assert effect.p_value == pytest.approx(1 / 16)
+    assert effect.interval == pytest.approx((0.5, 0.5))
 
 
 def test_comparisons_without_cells_are_named(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def distill(
         settings = {
             name: value
             for name, value in settings.items()
-            if str(context.get_parameter_source(name)).endswith("COMMANDLINE")
+            if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
         }
     train(teacher, bitext, output, recipe=recipe, strict=strict, cache=cache, progress=True, **settings)
     report_student(output)

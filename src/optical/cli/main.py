@@ -59,7 +59,7 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             _fail(
                 "Stopped; nothing half-written is left. Give the same command again: `optical distill` goes on from "
-                "its last checkpoint.",
+                "its last checkpoint, `optical study` where it was.",
                 code=130,
             )
         except Exception as error:

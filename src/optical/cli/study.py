@@ -1,5 +1,6 @@
 """``optical study``: compare systems over languages, seeds and amounts of bitext."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ class _RunByDefault(TyperGroup):
     """``optical study CONFIG.toml`` is short for ``optical study run CONFIG.toml``."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
+        if args and args[0] not in (*self.commands, "--help"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -54,6 +55,8 @@ def run(
     from optical.study import run_study
 
     quiet()
+    # A scheduler's request to end is like Ctrl-C: the cells at work are stopped too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = run_study(
         config,
         output,

@@ -15,10 +15,12 @@ from typing import Any
 import optical
 from optical.collections import write_run
 from optical.encoders import versions
+from optical.errors import OpticalError
 from optical.evaluation import evaluate, per_query
 from optical.files import replace_file
 from optical.study.config import Study
 from optical.study.preparation import Prepared, bitext_name
+from optical.study.system_kind import SystemKind
 from optical.study.workplace import PreparedTest, Workplace
 
 MEASURE = "MRR@10"
@@ -41,7 +43,7 @@ class Cell:
         parts = [self.language, self.system]
         parts += [] if self.amount is None else [str(self.amount)]
         parts += [] if self.seed is None else [f"seed{self.seed}"]
-        return "--".join(part.replace("/", "_").replace(" ", "-") for part in parts)
+        return "--".join(part.replace(" ", "-") for part in parts)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class StudyFolder:
 
     @property
     def plan(self) -> Path:
-        """The names of all cells that the study is to have."""
+        """What the study is to be: the identity of each cell by its name, and what bitext there is."""
         return self.folder / "plan.json"
 
     def cell(self, cell: Cell) -> Path:
@@ -95,14 +97,22 @@ def identity(cell: Cell, study: Study, prepared: Prepared) -> dict[str, str]:
     """Return digests of all that decides a cell's figures, by what it is."""
     kind = study.systems[cell.system]
     made_of: dict[str, Any] = {
-        "configuration": [kind.as_dict(), study.dimension, cell.seed],
+        "configuration": _configuration(cell, study),
         "teacher": prepared.teacher,
         "tests": {name: prepared.tests[name].digest for name in study.tests_of(cell.language)},
         "bitext": None if cell.amount is None else prepared.bitext[cell.language, cell.amount].digest,
-        "code": {name: code_digest(Path(optical.__file__).parent / name) for name in kind.packages},
+        "code": _code(kind),
         "parts": [identity(part, study, prepared) for part in parts_of(cell, study)],
     }
     return {name: _digest(json.dumps(value, sort_keys=True)) for name, value in made_of.items()}
+
+
+def _configuration(cell: Cell, study: Study) -> Any:
+    return [study.systems[cell.system].as_dict(), study.dimension, cell.seed, _DEPTH]
+
+
+def _code(kind: SystemKind) -> dict[str, str]:
+    return {name: code_digest(Path(optical.__file__).parent / name) for name in kind.code}
 
 
 def parts_of(cell: Cell, study: Study) -> list[Cell]:
@@ -123,6 +133,11 @@ def make_cell(cell: Cell, study: Study, folder: StudyFolder, made_of: dict[str, 
     """Make the system of a cell, measure it on the tests of its language, and write runs and result."""
     started = time.monotonic()
     kind = study.systems[cell.system]
+    for what, value in (("configuration", _configuration(cell, study)), ("code", _code(kind))):
+        if made_of[what] != _digest(json.dumps(value, sort_keys=True)):
+            raise OpticalError(
+                f"The {what} of {cell.name} has changed since the study was started. Start it again."
+            )
     tests = {
         name: PreparedTest.load(folder.work / f"test-{name}.json") for name in study.tests_of(cell.language)
     }
@@ -131,6 +146,7 @@ def make_cell(cell: Cell, study: Study, folder: StudyFolder, made_of: dict[str, 
         dimension=study.dimension,
         language=cell.language,
         cell=f"{cell.name}-{_digest(json.dumps(made_of))[:12]}",
+        code=made_of["code"],
         seed=cell.seed or 0,
         bitext_file=folder.work / bitext_name(cell.language, "all" if cell.amount is None else cell.amount),
         tests=tests,
@@ -150,6 +166,7 @@ def make_cell(cell: Cell, study: Study, folder: StudyFolder, made_of: dict[str, 
         results[name] = {
             "queries": len(test.judgements),
             "passages": len(place.passages(name)),
+            "questions": _digest(json.dumps(list(test.judgements))),
             "judgements": test.digest,
             "run": hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest(),
             "figures": {
@@ -181,9 +198,10 @@ def write_cell(file: Path, cell: Cell, made_of: dict[str, str], content: dict[st
 
 
 @cache
-def code_digest(folder: Path) -> str:
-    """Name what the Python code in a folder does: its syntax trees, without comments and docstrings."""
-    return _digest("".join(_without_docstrings(file) for file in sorted(folder.rglob("*.py"))))
+def code_digest(path: Path) -> str:
+    """Name what the Python code in a file or folder does: its syntax trees, without comments and docstrings."""
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    return _digest("".join(_without_docstrings(file) for file in files))
 
 
 def _without_docstrings(file: Path) -> str:

@@ -1,5 +1,6 @@
 """The file that declares a study: languages, tests, systems, seeds, amounts of bitext."""
 
+import re
 import sys
 import types
 from collections.abc import Mapping
@@ -7,9 +8,11 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
+from optical.distillation import Settings
 from optical.errors import OpticalError
-from optical.study.kinds import KINDS, SystemKind
+from optical.study.kinds import KINDS
 from optical.study.names import nearest
+from optical.study.system_kind import SystemKind
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,6 +62,8 @@ class Test:
         """Refuse a test without questions, or with two kinds of them."""
         if bool(self.parallel_questions) == bool(self.queries and self.judgements):
             raise OpticalError("give either queries and judgements, or parallel_questions")
+        if self.sample < 1:
+            raise OpticalError(f"sample is {self.sample}. It must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,8 @@ def _study(content: dict[str, Any]) -> Study:
             for key, table in _table_of_tables(content.get(name, {}), name).items()
         }
     shared = content.get("distillation", {})
+    if not isinstance(shared, dict):
+        raise OpticalError("distillation must be a table, as in [distillation].")
     made["systems"] = {
         name: _system(name, table, shared)
         for name, table in _table_of_tables(content.get("systems", {}), "systems").items()
@@ -147,11 +154,29 @@ def _system(name: str, table: Mapping[str, Any], shared: Mapping[str, Any]) -> S
     rest = {key: value for key, value in table.items() if key != "kind"}
     if kind == "distilled":
         rest = {"settings": {**shared, **rest}}
+        types_of = get_type_hints(Settings)
+        for setting, value in rest["settings"].items():
+            if setting in types_of and not _fits(value, types_of[setting]):
+                raise OpticalError(
+                    f"systems.{name}.{setting} is {value!r}, which is no {_describe(types_of[setting])}. Mend it."
+                )
     made: SystemKind = _make(KINDS[kind], rest, f"systems.{name}")
     return made
 
 
 def _check_names(study: Study) -> None:
+    files: dict[str, str] = {}
+    for what, names in (("languages", study.languages), ("tests", study.tests), ("systems", study.systems)):
+        for name in names:
+            # They become parts of file names, and systems a column of run files.
+            if not re.fullmatch(r"[\w.,+*()-][\w .,+*()-]*" if what == "systems" else r"[\w.-]+", name):
+                raise OpticalError(f"{what} has {name!r}. Name it with letters, digits and .-_ only.")
+            file = f"{what} {name.replace(' ', '-').lower()}"
+            if file in files:
+                raise OpticalError(
+                    f"{what} has {files[file]!r} and {name!r}, whose files would have one name."
+                )
+            files[file] = name
     for name, test in study.tests.items():
         if test.language not in study.languages:
             raise OpticalError(
@@ -220,8 +245,10 @@ def _fits(value: Any, expected: Any) -> bool:
         return value in inner
     if origin in (Union, types.UnionType):
         return any(_fits(value, each) for each in inner)
+    if expected is float:
+        expected = (float, int)
     # In Python True is an int; in a configuration it is a slip.
-    return isinstance(value, expected) and not (expected is int and isinstance(value, bool))
+    return isinstance(value, expected) and not (isinstance(value, bool) and expected is not bool)
 
 
 def _describe(expected: Any) -> str:
@@ -232,6 +259,11 @@ def _describe(expected: Any) -> str:
         return "one of " + ", ".join(map(repr, inner))
     if origin in (Union, types.UnionType):
         return " or ".join(_describe(each) for each in inner)
-    return {str: "text", int: "whole number", bool: "true or false", float: "number", dict: "table"}.get(
-        origin or expected, str(expected)
-    )
+    return {
+        str: "text",
+        types.NoneType: "nothing",
+        int: "whole number",
+        bool: "true or false",
+        float: "number",
+        dict: "table",
+    }.get(origin or expected, str(expected))

@@ -89,7 +89,7 @@ def effects(
 def bootstrap_interval(
     strata: Sequence[NDArray[np.float64]], *, resamples: int = RESAMPLES, seed: int = _SEED
 ) -> tuple[float, float]:
-    """Return the 95 % percentile interval of the mean over strata of the mean within each.
+    """Return the 95 % percentile interval of the sum over strata of the mean within each.
 
     Every stratum is resampled on its own, with replacement and to its own size. See Efron, Tibshirani: An
     Introduction to the Bootstrap, 1993, chapters 8 and 13.
@@ -106,28 +106,25 @@ def bootstrap_interval(
         for start in range(0, resamples, chunk):
             part = means[start : start + chunk]
             part += values[generator.integers(len(values), size=(len(part), len(values)))].mean(axis=1)
-    low, high = np.percentile(means / len(strata), [2.5, 97.5])
+    low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
 
 
 def randomisation_over_strata(strata: Sequence[NDArray[np.float64]]) -> float:
-    """Return the p-value of the paired randomisation test on the mean over strata of the mean difference.
+    """Return the p-value of the paired randomisation test on the sum over strata of the mean difference.
 
     Which of two systems a difference belongs to is a coin toss for each query, as in
-    :func:`optical.evaluation.paired_randomisation`; a query weighs 1 / (queries of its stratum x strata), so that each
-    stratum counts the same however many queries it has.
+    :func:`optical.evaluation.paired_randomisation`; a query weighs 1 / (queries of its stratum), so that each stratum
+    counts the same however many queries it has.
     """
-    weighted = np.concatenate([values / (len(values) * len(strata)) for values in strata])
+    weighted = np.concatenate([values / len(values) for values in strata])
     return paired_randomisation(weighted.tolist(), [0.0] * len(weighted))
 
 
 def _family(
     results: Results, amount: int | str | None, members: Sequence[tuple[str, str, tuple[str, ...]]]
 ) -> list[Effect]:
-    differences = [
-        [results.per_query(test, first, amount) - results.per_query(test, second, amount) for test in tests]
-        for first, second, tests in members
-    ]
+    differences = [_differences(results, amount, *member) for member in members]
     p_values = {str(number): randomisation_over_strata(strata) for number, strata in enumerate(differences)}
     adjusted = holm(p_values)
     return [
@@ -136,13 +133,28 @@ def _family(
             second,
             tests,
             (_seeds(results, amount, first, tests), _seeds(results, amount, second, tests)),
-            float(np.mean([values.mean() for values in strata])),
+            float(sum(values.mean() for values in strata)),
             bootstrap_interval(strata),
             p_values[number],
             adjusted[number],
         )
         for (first, second, tests), strata, number in zip(members, differences, p_values, strict=True)
     ]
+
+
+def _differences(
+    results: Results, amount: int | str | None, first: str, second: str, tests: Sequence[str]
+) -> list[NDArray[np.float64]]:
+    """Return the queries' differences, divided by the number of tests, and added up over tests with the same queries.
+
+    One question asked in two languages is one chance to be lucky, not two.
+    """
+    strata: dict[str, NDArray[np.float64]] = {}
+    for test in tests:
+        values = results.per_query(test, first, amount) - results.per_query(test, second, amount)
+        questions = results.test(test).questions
+        strata[questions] = strata.get(questions, 0.0) + values / len(tests)
+    return list(strata.values())
 
 
 def _seeds(results: Results, amount: int | str | None, system: str, tests: Sequence[str]) -> int:

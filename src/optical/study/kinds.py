@@ -1,10 +1,9 @@
 """The kinds of system that a study can have, and how each is made from bitext and seed."""
 
 import shutil
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from filelock import FileLock
 from sentence_transformers import MultiVectorEncoder
@@ -25,54 +24,16 @@ from optical.rivals import (
     train_translator,
 )
 from optical.study.names import nearest
+from optical.study.system_kind import Made, SystemKind
 from optical.study.workplace import Workplace
 
-_RETRIEVAL = ("collections", "encoders", "index", "evaluation")
-_DISTILLATION = ("transport", "objectives", "bitext", "distillation", *_RETRIEVAL)
-
-
-@dataclass(frozen=True)
-class Made:
-    """A system made for one language, amount of bitext and seed.
-
-    Attributes:
-        search: gives the system that searches the passages of a test, by the test's name.
-        record: what its making has to say of itself.
-        tidy: removes what is not needed any more once the system was measured.
-    """
-
-    search: Callable[[str], System]
-    record: dict[str, Any] = field(default_factory=dict)
-    tidy: Callable[[], None] = lambda: None
-
-
-class SystemKind(ABC):
-    """How a system is made.
-
-    Attributes:
-        reads_bitext: whether it depends on the bitext, and so on its amount.
-        seeded: whether it depends on the seed.
-        asks_in_english: whether it is given the human translations of the questions.
-        packages: the parts of this package whose code decides what it finds.
-    """
-
-    reads_bitext: ClassVar[bool] = False
-    seeded: ClassVar[bool] = False
-    asks_in_english: ClassVar[bool] = False
-    packages: ClassVar[tuple[str, ...]] = _RETRIEVAL
-
-    @property
-    def parts(self) -> list[str]:
-        """Return the names of the systems whose runs this one combines."""
-        return []
-
-    @abstractmethod
-    def make(self, place: Workplace) -> Made:
-        """Make the system; what it takes long to make lies in the workplace until it was measured."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what identifies the kind and its settings."""
-        return {"kind": next(name for name, kind in KINDS.items() if kind is type(self)), **vars(self)}
+# How the tests were read and cleaned shows in their digests and in that of the bitext.
+_MEASURING = ("collections", "evaluation")
+_SEARCHING = (*_MEASURING, "encoders", "index", "rivals/encoder_search.py")
+_BITEXT = ("bitext/reading.py", "bitext/translation_table.py")
+_DISTILLATION = (*_SEARCHING, *_BITEXT, "transport", "objectives", "distillation")
+_LEXICAL = (*_MEASURING, "bitext/words.py", "rivals/lexical.py")
+_TRANSLATION = (*_SEARCHING, *_LEXICAL, "rivals/translation.py")
 
 
 @dataclass(frozen=True)
@@ -80,6 +41,9 @@ class Encoder(SystemKind):
     """A checkpoint as it is, asked in the foreign language: the teacher, or a multilingual one with its own index."""
 
     encoder: str = ""  # "" = the teacher
+
+    name = "encoder"
+    code = _SEARCHING
 
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
@@ -91,6 +55,8 @@ class Encoder(SystemKind):
 class Ceiling(SystemKind):
     """The teacher, asked with human translations of the questions."""
 
+    name = "ceiling"
+    code = _SEARCHING
     asks_in_english = True
 
     def make(self, place: Workplace) -> Made:
@@ -104,8 +70,9 @@ class Untrained(SystemKind):
 
     student: Literal["graft", "transplant"] = "graft"
 
+    name = "untrained"
     reads_bitext = True
-    packages = _DISTILLATION
+    code = _DISTILLATION
 
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
@@ -123,13 +90,14 @@ class Distilled(SystemKind):
 
     settings: dict[str, Any]
 
+    name = "distilled"
     reads_bitext = True
     seeded = True
-    packages = _DISTILLATION
+    code = _DISTILLATION
 
     def __post_init__(self) -> None:
         """Refuse settings that a distillation would refuse."""
-        known = [setting.name for setting in fields(Settings)]
+        known = [setting.name for setting in fields(Settings) if setting.name not in ("seed", "dimension")]
         for name in self.settings:
             if name not in known:
                 raise OpticalError(f"there is no setting {name!r} of a distillation. {nearest(name, known)}")
@@ -140,7 +108,13 @@ class Distilled(SystemKind):
         folder = place.work / f"distilled-{place.cell}"
         if not folder.exists():
             settings = {"dimension": place.dimension, **self.settings, "seed": place.seed}
-            distill(place.teacher_name, place.bitext_file, folder, cache=place.work / "cache", **settings)
+            distill(
+                place.teacher_name,
+                place.bitext_file,
+                folder,
+                cache=place.work / f"cache-{place.code}",
+                **settings,
+            )
         return _artefact(place, folder)
 
 
@@ -148,7 +122,8 @@ class Distilled(SystemKind):
 class Lexical(SystemKind):
     """BM25 with the question as it is."""
 
-    packages = ("collections", "bitext", "rivals")
+    name = "bm25"
+    code = _LEXICAL
 
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
@@ -159,6 +134,7 @@ class Lexical(SystemKind):
 class LexicalCeiling(Lexical):
     """BM25 with human translations of the questions."""
 
+    name = "bm25-ceiling"
     asks_in_english = True
 
 
@@ -166,8 +142,9 @@ class LexicalCeiling(Lexical):
 class StructuredQueries(SystemKind):
     """Probabilistic structured queries from a translation table of the same bitext."""
 
+    name = "psq"
     reads_bitext = True
-    packages = ("collections", "bitext", "rivals")
+    code = (*_MEASURING, *_BITEXT, "bitext/words.py", "rivals/structured_queries.py")
 
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
@@ -190,7 +167,8 @@ class Translated(SystemKind):
     source: dict[str, str] = field(default_factory=dict)
     target: str = ""
 
-    packages = (*_RETRIEVAL, "bitext", "rivals")
+    name = "translated"
+    code = _TRANSLATION
 
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
@@ -207,22 +185,38 @@ class TranslatedFromScratch(SystemKind):
     Attributes:
         steps: of training.
         search: "teacher" or "bm25".
+        held_back: sentence pairs to choose the best translator by.
     """
 
     steps: int
     search: Literal["teacher", "bm25"] = "teacher"
+    held_back: int = 500
 
+    name = "translated-from-scratch"
     reads_bitext = True
     seeded = True
-    packages = (*_RETRIEVAL, "bitext", "distillation", "rivals")
+    code = (
+        *_TRANSLATION,
+        *_BITEXT,
+        "distillation",
+        "rivals/translator_training.py",
+        "rivals/translator_settings.py",
+        "rivals/subwords.py",
+        "rivals/guided_alignment.py",
+    )
 
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
         # The systems that differ only in what they search with share the translator.
-        folder = place.work / f"translator-{place.bitext.digest()[:16]}-{self.steps}-{place.seed}"
+        name = (
+            f"translator-{place.bitext.digest()[:16]}-{self.steps}-{self.held_back}-{place.seed}-{place.code}"
+        )
+        folder = place.work / name
         with FileLock(folder.with_suffix(".lock")):
             if not folder.exists():
-                train_translator(place.bitext, folder, steps=self.steps, seed=place.seed)
+                train_translator(
+                    place.bitext, folder, steps=self.steps, seed=place.seed, held_back=self.held_back
+                )
         provenance = read_translator_provenance(folder)
         return Made(
             _translating(place, Translator(str(folder)), self.search),
@@ -236,9 +230,15 @@ class Fused(SystemKind):
 
     systems: list[str]
 
+    name = "fused"
     reads_bitext = True
     seeded = True
-    packages = ("collections", "rivals")
+    code = (*_MEASURING, "rivals/fusion.py")
+
+    def __post_init__(self) -> None:
+        """Refuse a fusion of nothing."""
+        if not self.systems:
+            raise OpticalError("systems is empty. Name those whose rankings are to be fused")
 
     @property
     def parts(self) -> list[str]:
@@ -251,16 +251,19 @@ class Fused(SystemKind):
 
 
 KINDS: dict[str, type[SystemKind]] = {
-    "encoder": Encoder,
-    "ceiling": Ceiling,
-    "untrained": Untrained,
-    "distilled": Distilled,
-    "bm25": Lexical,
-    "bm25-ceiling": LexicalCeiling,
-    "psq": StructuredQueries,
-    "translated": Translated,
-    "translated-from-scratch": TranslatedFromScratch,
-    "fused": Fused,
+    kind.name: kind
+    for kind in (
+        Encoder,
+        Ceiling,
+        Untrained,
+        Distilled,
+        Lexical,
+        LexicalCeiling,
+        StructuredQueries,
+        Translated,
+        TranslatedFromScratch,
+        Fused,
+    )
 }
 """Kinds by the name they have in the configuration."""
 
@@ -288,8 +291,6 @@ def _translating(place: Workplace, translator: Translator, search: str) -> Calla
 
 
 def _artefact(place: Workplace, folder: Any) -> Made:
-    return Made(
-        _searching(place, load_encoder(folder)),
-        read_provenance(folder),
-        tidy=lambda: shutil.rmtree(folder),
-    )
+    # What the teacher is called here is of no interest elsewhere; which it was is part of the cell's identity.
+    record = {name: value for name, value in read_provenance(folder).items() if name != "teacher"}
+    return Made(_searching(place, load_encoder(folder)), record, tidy=lambda: shutil.rmtree(folder))

@@ -75,6 +75,11 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
             text for test in asked for side in (test.queries, test.translations) for text in side.values()
         ]
         whole = without_near_copies(read_bitext(_files(data, declared.bitext)), texts)
+        if "all" not in study.amounts and all(int(amount) >= len(whole) for amount in study.amounts):
+            raise OpticalError(
+                f'languages.{language} has {len(whole)} sentence pairs, no more than any of the amounts. Add "all" to '
+                "the amounts, or a smaller one."
+            )
         for amount in study.amounts:
             if amount == "all":
                 bitext[language, amount] = _write(whole, work / bitext_name(language, amount))
@@ -91,10 +96,10 @@ def bitext_name(language: str, amount: int | str) -> str:
 
 
 def _test(test: Test, data: Path) -> PreparedTest:
-    (passages,) = _files(data, [test.passages])
-    queries = read_queries(_files(data, [test.queries])[0])
-    judgements = read_judgements(_files(data, [test.judgements])[0])
-    translations = read_queries(_files(data, [test.translations])[0]) if test.translations else {}
+    passages = _file(data, test.passages)
+    queries = read_queries(_file(data, test.queries))
+    judgements = read_judgements(_file(data, test.judgements))
+    translations = read_queries(_file(data, test.translations)) if test.translations else {}
     judged = {query: judgements[query] for query in queries if query in judgements}
     if not judged:
         raise OpticalError(f"{test.judgements} judges none of the questions in {test.queries}.")
@@ -110,7 +115,7 @@ def _test(test: Test, data: Path) -> PreparedTest:
 
 def _with_teacher(test: Test, data: Path, work: Path, teacher: MultiVectorEncoder) -> PreparedTest:
     """Take what the teacher ranks first for the English side of a question for its right answer."""
-    (passages,) = _files(data, [test.passages])
+    passages = _file(data, test.passages)
     pairs = read_bitext(_files(data, test.parallel_questions))
     distinct = sorted(set(zip(pairs.english, pairs.foreign, strict=True)))
     drawn = random.Random(0).sample(distinct, min(test.sample, len(distinct)))
@@ -144,7 +149,8 @@ def _part(bitext: Bitext, amount: int) -> Bitext:
         return hashlib.blake2b(pair.encode(), digest_size=16).digest()
 
     places = sorted(sorted(range(len(bitext)), key=draw)[:amount])
-    return Bitext([bitext.english[place] for place in places], [bitext.foreign[place] for place in places])
+    english, foreign = ([side[place] for place in places] for side in (bitext.english, bitext.foreign))
+    return Bitext(english, foreign, bitext.dropped)
 
 
 def _write(bitext: Bitext, file: Path) -> PreparedBitext:
@@ -158,13 +164,23 @@ def _write(bitext: Bitext, file: Path) -> PreparedBitext:
     return PreparedBitext(file, bitext.digest(), len(bitext), bitext.dropped)
 
 
+def _file(data: Path, pattern: str) -> Path:
+    files = _files(data, [pattern])
+    if len(files) > 1:
+        raise OpticalError(f"{data / pattern} names {len(files)} files. Name one.")
+    return files[0]
+
+
 def _files(data: Path, patterns: Sequence[str]) -> list[Path]:
     """Return the files that patterns relative to ``data`` name."""
     found: list[Path] = []
     for pattern in patterns:
         if Path(pattern).is_absolute():
             raise OpticalError(f"{pattern} is absolute. Name files relative to --data.")
-        files = sorted(file for file in data.glob(pattern) if file.is_file())
+        try:
+            files = sorted(file for file in data.glob(pattern) if file.is_file())
+        except ValueError as error:
+            raise OpticalError(f"{pattern!r} is no pattern of files ({error}). Mend it.") from error
         if not files:
             folder = (data / pattern).parent
             names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []

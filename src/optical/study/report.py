@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from optical.errors import OpticalError
@@ -52,8 +52,16 @@ def report_study(config: str | Path, output: str | Path) -> Path:
         order=list(study.systems),
         ceiling=study.ceiling or None,
         command=f"optical study report {Path(config).name} --output {Path(output).name}",
-        expected=len(json.loads(folder.plan.read_text(encoding="utf-8"))),
+        plan=_read_plan(folder.plan),
     )
+
+
+def _read_plan(file: Path) -> dict[str, dict[str, str]]:
+    try:
+        plan: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError) as error:
+        raise OpticalError(f"{file} is no plan of a study. Run the study again.") from error
+    return plan
 
 
 def write_report(
@@ -65,7 +73,7 @@ def write_report(
     order: Sequence[str],
     ceiling: str | None,
     command: str,
-    expected: int,
+    plan: Mapping[str, Mapping[str, str]],
 ) -> Path:
     """Write ``report.md`` and ``figures/`` into ``folder`` from the results in ``folder/cells``.
 
@@ -74,13 +82,12 @@ def write_report(
     Args:
         folder: of the study.
         title: heading.
-        main_tests: the tests that count for the answer and its corrections; others are only shown. Tests with the same
-            queries must not be among them together, or these queries would count twice.
+        main_tests: the tests that count for the answer and its corrections; others are only shown.
         comparisons: pairs of systems whose difference is tested.
         order: systems to report, in the order of the tables.
         ceiling: the system that others are expressed as a share of; None = none.
         command: what the report is made with.
-        expected: number of cells that the study has when complete.
+        plan: identity of each cell that the study has when complete, by the cell's name.
 
     Returns:
         The path of the report.
@@ -89,8 +96,7 @@ def write_report(
         OpticalError: matplotlib is not installed; no cell is finished; or as :func:`read_results`.
     """
     require_matplotlib()
-    found = read_results(folder / "cells").cells
-    results = Results([cell for cell in found if cell.system in order])
+    results = read_results(folder / "cells", plan)
     if not results.tests:
         raise OpticalError(
             f"No cell in {folder / 'cells'} of a declared system was measured on a test. Run the study first."
@@ -102,7 +108,7 @@ def write_report(
         f"# {plain(title)}",
         f"Made by:\n\n```sh\n{command}\n```",
         "## Cells",
-        _cells(results, sorted({cell.system for cell in found} - set(order)), main_tests, expected),
+        _cells(results, main_tests, len(plan)),
         tests_table(results, main_tests),
         "## Answer",
         _answer(compared, len(main_tests)),
@@ -133,7 +139,7 @@ def write_report(
     return path
 
 
-def _cells(results: Results, others: Sequence[str], main_tests: Sequence[str], expected: int) -> str:
+def _cells(results: Results, main_tests: Sequence[str], expected: int) -> str:
     done, failed = len(results.done), len(results.failed)
     missing = max(0, expected - done - failed)
     lines = [f"- {done} of {expected} cells done, {failed} failed, {missing} missing."]
@@ -141,8 +147,11 @@ def _cells(results: Results, others: Sequence[str], main_tests: Sequence[str], e
         error = (cell.error or "").strip().splitlines() or ["no message"]
         # A backtick would end the code it is set as.
         lines.append(f"- Failed: {plain(cell.name)}: `{error[0].replace('`', chr(39))}`")
-    if others:
-        lines.append(f"- Left aside, as the study does not declare them: {', '.join(map(plain, others))}.")
+    if results.others:
+        lines.append(
+            "- Left aside, as made of another configuration, code or data than the study is now: "
+            f"{', '.join(map(plain, results.others))}."
+        )
     unmeasured = [test for test in main_tests if test not in results.tests]
     if unmeasured:
         lines.append(f"- Tests without results: {', '.join(map(plain, unmeasured))}.")
@@ -191,7 +200,8 @@ def _significance(found: Effects, amount: int | str | None) -> list[str]:
         f"On each test; Holm's correction is for all {len(found.of_tests)} rows of this table:",
         effects_table(found.of_tests, lambda effect: plain(effect.tests[0])),
         "Over all tests: the mean of the tests' differences, each test counting the same; queries are resampled, and "
-        "signs flipped, within their test. These rows are a family of their own, so Holm's correction is for the "
+        "signs flipped, within their test, and together where tests ask the same questions. "
+        "These rows are a family of their own, so Holm's correction is for the "
         f"{len(found.of_all)} rows of this table:",
         effects_table(found.of_all, lambda effect: f"all {len(effect.tests)}"),
         _left_out(found),

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class TestResult:
     Attributes:
         queries: number of judged queries.
         passages: number of passages searched.
+        questions: digest of the judged queries' ids in their order: two tests that share it ask the same.
         judgements: digest of questions, passages and judgements.
         run: digest of the run file.
         figures: measure -> mean over the queries.
@@ -36,6 +37,7 @@ class TestResult:
 
     queries: int
     passages: int
+    questions: str
     judgements: str
     run: str
     figures: dict[str, float]
@@ -81,11 +83,16 @@ class CellResult:
 class Results:
     """The cells of a study.
 
+    Args:
+        cells: those that belong to it.
+        others: names of cells that lie beside them and do not.
+
     Raises:
         OpticalError: a cell is there twice, or cells disagree on what a test is, so that their queries do not pair.
     """
 
-    def __init__(self, cells: Sequence[CellResult]) -> None:
+    def __init__(self, cells: Sequence[CellResult], others: Sequence[str] = ()) -> None:
+        self.others = list(others)
         self.cells = sorted(cells, key=_order)
         for former, latter in zip(self.cells, self.cells[1:], strict=False):
             if _order(former) == _order(latter):
@@ -151,8 +158,13 @@ class Results:
         return None
 
 
-def read_results(folder: Path) -> Results:
-    """Read all ``*.json`` files of ``folder``.
+def read_results(folder: Path, plan: Mapping[str, Mapping[str, str]] | None = None) -> Results:
+    """Read the ``*.json`` files of ``folder``.
+
+    Args:
+        folder: of the cells.
+        plan: identity of each cell by its name. Cells that are not in it, or have another identity, were made of
+            another configuration, code or data: they are left to :attr:`Results.others`. None = all cells are read.
 
     Raises:
         OpticalError: there is none; one is no JSON, lacks a field or has one of the wrong type; or as
@@ -161,10 +173,17 @@ def read_results(folder: Path) -> Results:
     files = sorted(folder.glob("*.json"))
     if not files:
         raise OpticalError(f"{folder} has no results. Run the study first, or check the path.")
-    return Results([_read_cell(file) for file in files])
+    cells, others = [], []
+    for file in files:
+        cell, identity = _read_cell(file)
+        if plan is None or plan.get(file.stem) == identity:
+            cells.append(cell)
+        else:
+            others.append(file.stem)
+    return Results(cells, others)
 
 
-def _read_cell(file: Path) -> CellResult:
+def _read_cell(file: Path) -> tuple[CellResult, dict[str, str]]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -172,7 +191,7 @@ def _read_cell(file: Path) -> CellResult:
             f"{file} cannot be read as JSON ({error}). Remove it and run the study again."
         ) from error
     try:
-        return _cell(content)
+        return _cell(content), _value(content, "identity", dict)
     except ValueError as error:
         raise OpticalError(f"{file}: {error}. Remove it and run the study again.") from error
 
@@ -204,6 +223,7 @@ def _test(name: str, content: Any) -> TestResult:
         result = TestResult(
             queries=_value(content, "queries", int),
             passages=_value(content, "passages", int),
+            questions=_value(content, "questions", str),
             judgements=_value(content, "judgements", str),
             run=_value(content, "run", str),
             figures=_value(content, "figures", dict),

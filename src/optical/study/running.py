@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from optical.errors import OpticalError
 from optical.files import replace_file
 from optical.study.cells import Cell, StudyFolder, cells_of, identity, parts_of, write_cell
 from optical.study.config import read_study
-from optical.study.preparation import prepare
+from optical.study.preparation import Prepared, prepare
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,10 @@ def run_study(
     until = None if minutes is None else time.monotonic() + 60 * minutes
     study = read_study(config, teacher=teacher)
     folder = StudyFolder(Path(output))
-    folder.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OpticalError(f"{folder.folder} is no folder. Choose another output.") from error
     try:
         with FileLock(folder.folder / ".lock", timeout=0):
             prepared = prepare(study, Path(data), folder.work)
@@ -78,11 +82,8 @@ def run_study(
                     + (f" (left out: {dropped})" if dropped else "")
                 )
             cells = {cell: identity(cell, study, prepared) for cell in cells_of(study, prepared)}
-            with replace_file(folder.plan) as temporary:
-                temporary.write_text(
-                    json.dumps([cell.name for cell in cells], indent=1) + "\n", encoding="utf-8"
-                )
             waiting = [cell for cell in cells if not _is_done(cell, folder, cells[cell], recompute=recompute)]
+            _write_plan(folder, cells, prepared)
             report(f"{len(cells) - len(waiting)} of {len(cells)} cells are there.")
             runner = _Runner(config, folder, study.teacher, cells, workers, until, report)
             return runner.run(waiting, {cell: parts_of(cell, study) for cell in cells})
@@ -96,10 +97,14 @@ def _is_done(cell: Cell, folder: StudyFolder, made_of: dict[str, str], *, recomp
     file = folder.cell(cell)
     if not file.exists():
         return False
-    result = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+        before = result["identity"]
+    except (ValueError, KeyError) as error:
+        raise OpticalError(f"{file} is no result of a cell. Remove it, and run the study again.") from error
     if "error" in result:
         return False
-    changed = [what for what, digest in made_of.items() if result["identity"].get(what) != digest]
+    changed = [what for what, digest in made_of.items() if before.get(what) != digest]
     if changed and not recompute:
         raise OpticalError(
             f"{file} was made with other {' and '.join(changed)}. Give --recompute to make such cells again, or "
@@ -134,15 +139,23 @@ class _Runner:
     def run(self, waiting: list[Cell], parts: dict[Cell, list[Cell]]) -> Progress:
         combined = [cell for cell in waiting if parts[cell]]
         self.progress.done = len(self._identities) - len(waiting)
-        # Systems made of others come last: the runs that they combine are there then.
-        for cells in ([cell for cell in waiting if not parts[cell]], combined):
-            with ThreadPoolExecutor(self._workers) as pool:
-                try:
-                    list(pool.map(self._make, cells))
-                except KeyboardInterrupt:
-                    self._stopped.set()
-                    raise
+        with ThreadPoolExecutor(self._workers) as pool:
+            try:
+                list(pool.map(self._make, [cell for cell in waiting if not parts[cell]]))
+            except KeyboardInterrupt:
+                self._stopped.set()
+                raise
+        # They take next to no time, and one may be part of the next.
+        for cell in combined:
+            lacking = [part.name for part in parts[cell] if not self._is_made(part)]
+            if lacking and not self._out_of_time():
+                self._fail(cell, f"{' and '.join(lacking)} is not there to be combined")
+            else:
+                self._make(cell)
         return self.progress
+
+    def _is_made(self, cell: Cell) -> bool:
+        return _is_done(cell, self._folder, self._identities[cell], recompute=True)
 
     def _make(self, cell: Cell) -> None:
         if self._out_of_time():
@@ -162,28 +175,57 @@ class _Runner:
         threads = max(1, (os.cpu_count() or 1) // self._workers)
         with log.open("w", encoding="utf-8") as file:
             process = subprocess.Popen(
-                command, stdout=file, stderr=file, env={**os.environ, "OMP_NUM_THREADS": str(threads)}
+                command,
+                stdout=file,
+                stderr=file,
+                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+                start_new_session=True,  # Ctrl-C is for the parent, which then stops its cells
             )
-            while process.poll() is None:
-                if self._out_of_time():
+            try:
+                while process.poll() is None and not self._out_of_time():
+                    time.sleep(0.2)
+            finally:
+                stopped = process.poll() is None
+                if stopped:
                     _stop(process)
-                    self.progress.left += 1
-                    return
-                time.sleep(0.2)
+        if stopped:
+            self.progress.left += 1
+            return
         if process.returncode == 0:
             self.progress.done += 1
             self._report(
                 f"{cell.name}: done in {time.monotonic() - started:.0f} s ({self.progress.done} done)"
             )
             return
-        words = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        error = words[-1] if words else f"ended with code {process.returncode}"
+        self._fail(cell, _last_words(process.returncode, log.read_text(encoding="utf-8", errors="replace")))
+
+    def _fail(self, cell: Cell, error: str) -> None:
         write_cell(self._folder.cell(cell), cell, self._identities[cell], {"error": error})
         self.progress.failed.append(cell.name)
-        self._report(f"{cell.name}: failed ({error}); see {log}")
+        self._report(f"{cell.name}: failed ({error}); see {self._folder.log(cell)}")
 
     def _out_of_time(self) -> bool:
         return self._stopped.is_set() or (self._until is not None and time.monotonic() > self._until)
+
+
+def _write_plan(folder: StudyFolder, cells: dict[Cell, dict[str, str]], prepared: Prepared) -> None:
+    bitext = {
+        f"{language}, {amount}": {"pairs": made.pairs, "left out": made.dropped}
+        for (language, amount), made in prepared.bitext.items()
+    }
+    plan = {"bitext": bitext, "cells": {cell.name: made_of for cell, made_of in cells.items()}}
+    with replace_file(folder.plan) as temporary:
+        temporary.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
+
+
+def _last_words(code: int, log: str) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
+    lines = log.strip().splitlines()
+    if "Traceback" not in log or not lines:
+        return f"ended with code {code}"
+    return lines[-1].removeprefix("optical.errors.OpticalError: ")
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

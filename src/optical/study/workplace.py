@@ -52,6 +52,7 @@ class Workplace:
         dimension: of the projection of a teacher that is no late-interaction checkpoint.
         language: code.
         cell: its name.
+        code: names the state of the code, so that nothing is taken over from another.
         seed: of everything random; 0 for a system that has nothing random.
         bitext_file: TSV of the sentence pairs of this language and amount.
         tests: by name.
@@ -66,6 +67,7 @@ class Workplace:
         dimension: int,
         language: str,
         cell: str,
+        code: str,
         seed: int,
         bitext_file: Path,
         tests: dict[str, PreparedTest],
@@ -76,6 +78,7 @@ class Workplace:
         self.dimension = dimension
         self.language = language
         self.cell = cell
+        self.code = code[:8]
         self.seed = seed
         self.bitext_file = bitext_file
         self.work = work
