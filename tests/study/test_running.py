@@ -1,9 +1,14 @@
 """Studies of the toy language, run as a user would run them: each cell in its own process."""
 
 import hashlib
+import signal
 import statistics
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from filelock import FileLock
 from sentence_transformers import MultiVectorEncoder
@@ -32,6 +37,11 @@ both = { kind = "fused", systems = ["optical", "psq"] }
 CHEAP = 'bm25 = { kind = "bm25" }\npsq = { kind = "psq" }\n'
 CHEAP_ONLY = {'ceiling = "ceiling"\n': "", '["optical", "zero-shot"]': '["bm25", "psq"]'}
 
+STOPPED = {
+    'ceiling = "ceiling"\n': "",
+    "seeds = [0, 1]": "seeds = [0]",
+    'amounts = [200, "all"]': 'amounts = ["all"]',
+}
 ONE_AMOUNT = {'amounts = [200, "all"]': 'amounts = ["all"]'}
 
 
@@ -128,14 +138,23 @@ def test_what_is_there_is_left_alone_and_what_changed_is_refused(toy: Toy) -> No
 
 
 def test_a_failing_cell_is_recorded_and_the_others_are_made(toy: Toy) -> None:
-    systems = 'lost = { kind = "encoder", encoder = "no/such-model" }\nbm25 = { kind = "bm25" }\n'
-    toy.declare(systems, **{**CHEAP_ONLY, '["optical", "zero-shot"]': '["bm25", "lost"]'})
+    systems = """
+lost = { kind = "encoder", encoder = "no/such-model" }
+bm25 = { kind = "bm25" }
+both = { kind = "fused", systems = ["bm25", "lost"] }
+"""
+    replaced = {'["optical", "zero-shot"]': '["bm25", "lost"]', "seeds = [0, 1]": "seeds = [0]"}
+    toy.declare(systems, **CHEAP_ONLY | ONE_AMOUNT | replaced)
+    # As an earlier configuration may have left it.
+    (toy.output / "runs").mkdir(parents=True)
+    (toy.output / "runs" / "toy--lost--toy.run").write_text("q0 Q0 p1 1 1.0 lost\n", encoding="utf-8")
     progress = run_study(toy.config, toy.output, data=toy.folder)
-    assert (progress.done, progress.failed) == (1, ["toy--lost"])
+    assert (progress.done, progress.failed) == (1, ["toy--lost", "toy--both--all--seed0"])
+    assert toy.cell("toy--both--all--seed0")["error"] == "toy--lost is not there to be combined"
     assert "no/such-model" in toy.cell("toy--lost")["error"]
     assert "tests" not in toy.cell("toy--lost")
     # It is tried again, as the reason may be gone.
-    assert run_study(toy.config, toy.output, data=toy.folder).failed == ["toy--lost"]
+    assert run_study(toy.config, toy.output, data=toy.folder).failed == progress.failed
 
 
 def test_two_studies_in_one_folder(toy: Toy) -> None:
@@ -166,6 +185,13 @@ def test_a_test_of_parallel_questions(toy: Toy, tiny_teacher: MultiVectorEncoder
         ('"passages.tsv"', '"passage.tsv"', r"passage\.tsv does not exist\. Did you mean passages\.tsv\?"),
         ('"bitext*.tsv"', '"*.tmx"', r"\*\.tmx does not exist"),
         ('"qrels.tsv"', '"translations.tsv"', "translations.tsv"),
+        ('"queries.tsv"', '"*s.tsv"', r"\*s\.tsv names \d files\. Name one\."),
+        ('"bitext*.tsv"', '""', "is no pattern of files"),
+        (
+            '[200, "all"]',
+            "[300, 400]",
+            "languages.toy has 280 sentence pairs, no more than any of the amounts",
+        ),
     ],
 )
 def test_bad_files_are_named_before_any_cell_is_made(toy: Toy, old: str, new: str, said: str) -> None:
@@ -180,3 +206,50 @@ def test_an_unknown_objective_is_named_before_any_cell_is_made(toy: Toy, tmp_pat
     with pytest.raises(OpticalError, match=r"systems\.optical: .*optikal"):
         run(toy)
     assert not (toy.output / "cells").exists()
+
+
+def test_a_broken_result_is_named(toy: Toy) -> None:
+    toy.declare(CHEAP, **CHEAP_ONLY, **ONE_AMOUNT)
+    (toy.output / "cells").mkdir(parents=True)
+    (toy.output / "cells" / "toy--bm25.json").write_text("{", encoding="utf-8")
+    with pytest.raises(OpticalError, match=r"toy--bm25\.json is no result of a cell\. Remove it"):
+        run(toy)
+
+
+def test_an_output_that_is_a_file(toy: Toy) -> None:
+    toy.declare(CHEAP, **CHEAP_ONLY)
+    toy.output.write_text("", encoding="utf-8")
+    with pytest.raises(OpticalError, match="is no folder"):
+        run(toy)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_from_outside(toy: Toy, signal_number: int) -> None:
+    """Nothing is recorded as failed, no process is left, and the same command goes on."""
+    toy.declare(
+        'zero-shot = { kind = "encoder" }\noptical = { kind = "distilled", steps = 5000 }\n', **STOPPED
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "optical",
+        "study",
+        "--output",
+        str(toy.output),
+        "--data",
+        str(toy.folder),
+    ]
+    study = subprocess.Popen([*command, str(toy.config)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    distilling = toy.output / "logs" / "toy--optical--all--seed0.log"
+    until = time.monotonic() + 120
+    while not distilling.exists() and time.monotonic() < until:
+        time.sleep(0.2)
+    study.send_signal(signal_number)
+    _, said = study.communicate(timeout=60)
+    assert study.returncode == 130
+    assert b"Stopped; nothing half-written is left" in said
+    assert toy.cells() == ["toy--zero-shot"]
+    processes = (process.cmdline() for process in psutil.process_iter(["cmdline"]) if process.is_running())
+    assert not [line for line in processes if str(toy.output) in line]
+    toy.declare(CHEAP, **CHEAP_ONLY, **ONE_AMOUNT)
+    assert run_study(toy.config, toy.output, data=toy.folder).done == 2
