@@ -1,6 +1,7 @@
 """Studies of the toy language, run as a user would run them: each cell in its own process."""
 
 import hashlib
+import shutil
 import signal
 import statistics
 import subprocess
@@ -135,6 +136,16 @@ def test_what_is_there_is_left_alone_and_what_changed_is_refused(toy: Toy) -> No
     assert "1 of 2 cells are there." in run(toy, recompute=True)
     again = {name: (toy.output / "cells" / f"{name}.json").stat().st_mtime_ns for name in toy.cells()}
     assert {name for name in again if again[name] != files[name]} == {"toy--psq--all"}
+
+
+def test_runs_that_are_not_kept_are_made_again_to_be_combined(toy: Toy) -> None:
+    toy.declare(CHEAP, **CHEAP_ONLY, **ONE_AMOUNT)
+    run(toy)
+    shutil.rmtree(toy.output / "runs")
+    both = 'both = { kind = "fused", systems = ["bm25", "psq"] }\n'
+    toy.declare(CHEAP + both, **CHEAP_ONLY, **ONE_AMOUNT, **{"seeds = [0, 1]": "seeds = [0]"})
+    assert run_study(toy.config, toy.output, data=toy.folder).failed == []
+    assert "tests" in toy.cell("toy--both--all--seed0")
 
 
 def test_a_failing_cell_is_recorded_and_the_others_are_made(toy: Toy) -> None:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from optical.errors import OpticalError
 from optical.files import replace_file
 from optical.study.cells import Cell, StudyFolder, cells_of, identity, parts_of, write_cell
-from optical.study.config import read_study
+from optical.study.config import Study, read_study
 from optical.study.preparation import Prepared, prepare
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,10 @@ def run_study(
                 )
             cells = {cell: identity(cell, study, prepared) for cell in cells_of(study, prepared)}
             waiting = [cell for cell in cells if not _is_done(cell, folder, cells[cell], recompute=recompute)]
+            for cell in list(waiting):
+                # Results are kept without their runs where space is short; to combine them, they are made again.
+                lacking = (part for part in parts_of(cell, study) if not _has_runs(part, folder, study))
+                waiting += [part for part in lacking if part not in waiting]
             _write_plan(folder, cells, prepared)
             report(f"{len(cells) - len(waiting)} of {len(cells)} cells are there.")
             runner = _Runner(config, folder, study.teacher, cells, workers, until, report)
@@ -111,6 +115,10 @@ def _is_done(cell: Cell, folder: StudyFolder, made_of: dict[str, str], *, recomp
             "choose another output."
         )
     return not changed
+
+
+def _has_runs(cell: Cell, folder: StudyFolder, study: Study) -> bool:
+    return all(folder.run(cell, test).exists() for test in study.tests_of(cell.language))
 
 
 class _Runner:
