@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical.collections import Run
+from optical.collections import Run, ranked
 from optical.rivals import Fusion, fuse
 
 ids = st.sampled_from("abcdef")
@@ -29,6 +29,11 @@ def test_the_best_are_kept_and_ties_go_by_passage() -> None:
 def test_the_order_of_runs_does_not_matter(given_runs: list[Run]) -> None:
     one, other = fuse(given_runs), fuse(given_runs[::-1])
     assert {query: pytest.approx(scores) for query, scores in one.items()} == other
+
+
+@given(runs)
+def test_a_single_run_keeps_its_order(given_runs: list[Run]) -> None:
+    assert list(ranked(fuse(given_runs[:1]))) == list(ranked(given_runs[0]))
 
 
 class Fixed:

@@ -1,10 +1,12 @@
 import math
+import sys
 from collections import Counter
 
 import pytest
 
 from optical.bitext import words
 from optical.collections import Passage
+from optical.errors import OpticalError
 from optical.rivals import LexicalSearch
 
 PASSAGES = [
@@ -44,3 +46,21 @@ def test_depth_keeps_the_best() -> None:
     found = LexicalSearch(PASSAGES).rank({"q": "rain is Kenya"}, 1)["q"]
     expected = bm25("rain is Kenya", PASSAGES)
     assert list(found) == [max(expected, key=expected.__getitem__)]
+
+
+@pytest.mark.parametrize("order", ["abc", "cba", "bca"])
+def test_ties_at_the_depth_go_by_passage(order: str) -> None:
+    system = LexicalSearch([*(Passage(name, "rain fell") for name in order), Passage("d", "maize")])
+    assert list(system.rank({"q": "rain"}, 2)["q"]) == ["a", "b"]
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bm25s", None)
+    with pytest.raises(OpticalError, match=r"pip install 'optical\[study\]'"):
+        LexicalSearch(PASSAGES)
+
+
+@pytest.mark.parametrize("passages", [[], [Passage("a", "...")]])
+def test_passages_without_words_cannot_be_searched(passages: list[Passage]) -> None:
+    with pytest.raises(OpticalError, match="no words"):
+        LexicalSearch(passages)

@@ -99,3 +99,27 @@ def test_text_without_spaces_is_taken_apart() -> None:
     runs = [system.rank(THAI, 1) for system in systems]
     assert sum(list(runs[0][word]) == [word] for word in THAI) >= 5
     assert runs[0] == runs[1]
+
+
+def test_numbers_and_names_in_text_without_spaces_stay_whole() -> None:
+    english, foreign = zip(*(thai(seed) for seed in range(300)), strict=True)
+    # Digits and letters that the bitext has in other combinations, from which pieces could be learned.
+    english = (*english, *["in 2011 at noon", "in 1955 fox dog"] * 30)
+    foreign = (*foreign, *["ฝน2011noon", "วัว1955fox dog"] * 30)
+    passages = [Passage("number", "2015"), Passage("name", "Ford"), Passage("other", "2011 20 15 1955 fox")]
+    system = ProbabilisticStructuredQueries(Bitext(list(english), list(foreign)), passages)
+    run = system.rank({"number": "ตลาด2015", "name": "บ้านFordฝน"}, 1)
+    assert {query: list(found) for query, found in run.items()} == {"number": ["number"], "name": ["name"]}
+
+
+@pytest.mark.parametrize("query", ["river market", "cow cow house", "rain unseen"])
+def test_with_words_that_translate_themselves_it_is_bm25(query: str) -> None:
+    vocabulary = "river house school market rain cow".split()
+    system = ProbabilisticStructuredQueries(Bitext(vocabulary, vocabulary), PASSAGES)
+    assert system.rank({"q": query})["q"] == pytest.approx(scores(query, {}, PASSAGES))
+
+
+@pytest.mark.parametrize("order", ["abc", "cba", "bca"])
+def test_ties_at_the_depth_go_by_passage(order: str) -> None:
+    system = ProbabilisticStructuredQueries(BITEXT, [Passage(name, "1990 ford") for name in order])
+    assert list(system.rank({"q": "1990"}, 2)["q"]) == ["a", "b"]

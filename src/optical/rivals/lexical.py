@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from optical.bitext import words
 from optical.collections import Passage, Run
 from optical.errors import OpticalError
@@ -17,15 +19,19 @@ class LexicalSearch:
         passages: title and text are searched, by words of any script in lower case.
 
     Raises:
-        OpticalError: bm25s is not installed.
+        OpticalError: bm25s is not installed, or no passage has a word.
     """
 
     def __init__(self, passages: Iterable[Passage]) -> None:
         bm25s = _library()
-        searched = list(passages)
+        # In the order of ids, so that a stable sort breaks ties as `ranked` does.
+        searched = sorted(passages, key=lambda passage: passage.id)
+        texts = [words(passage.content) for passage in searched]
+        if not any(texts):
+            raise OpticalError("The passages have no words to search. Give passages with letters or numbers.")
         self._ids = [passage.id for passage in searched]
         self._bm25 = bm25s.BM25()
-        self._bm25.index([words(passage.content) for passage in searched], show_progress=False)
+        self._bm25.index(texts, show_progress=False)
 
     def rank(self, queries: Mapping[str, str], depth: int = 100) -> Run:
         """See :meth:`optical.rivals.System.rank`; only passages with a word of the query are returned."""
@@ -36,9 +42,9 @@ class LexicalSearch:
         return run
 
     def _search(self, known: list[str], depth: int) -> dict[str, float]:
-        places, scores = self._bm25.retrieve([known], k=min(depth, len(self._ids)), show_progress=False)
-        best = zip(places[0].tolist(), scores[0].tolist(), strict=True)
-        return {self._ids[place]: float(score) for place, score in best if score > 0}
+        scores = self._bm25.get_scores(known)
+        best = np.argsort(-scores, kind="stable")[:depth]
+        return {self._ids[place]: float(scores[place]) for place in best if scores[place] > 0}
 
 
 def _library() -> Any:

@@ -3,6 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from optical.collections import Passage, Run
 _K1 = 1.2
 _B = 0.75
 _MOST_TRANSLATIONS = 20
-_CUMULATIVE_PROBABILITY = 0.97  # Darwish and Oard 2003 find thresholds of 0.9 and above to work alike
+_CUMULATIVE_PROBABILITY = 0.97  # what is left is mostly chance
 _LEARNED_TERMS = 8000
 _UNSEGMENTED = ("THAI", "LAO", "KHMER", "MYANMAR", "CJK", "HIRAGANA", "KATAKANA")
 
@@ -40,7 +41,8 @@ class ProbabilisticStructuredQueries:
 
     The table comes from IBM Model 1 on the words of the bitext
     (:func:`optical.bitext.estimate_translation_table`). Where most letters of the foreign side belong to scripts
-    without spaces between words, its terms are the pieces of a unigram model learned on it.
+    without spaces between words, its terms are the pieces of a unigram model learned on what it has in such scripts.
+    Numbers and words of other scripts are whole terms there too, so that they can still translate themselves.
 
     Args:
         bitext: sentence pairs.
@@ -97,7 +99,8 @@ class _InvertedIndex:
         lengths: list[int] = []
         places: dict[str, list[int]] = {}
         counts: dict[str, list[int]] = {}
-        for passage in passages:
+        # In the order of ids, so that a stable sort breaks ties as `ranked` does.
+        for passage in sorted(passages, key=lambda passage: passage.id):
             found = Counter(words(passage.content))
             for word, count in found.items():
                 places.setdefault(word, []).append(len(self._ids))
@@ -136,11 +139,37 @@ def _segmentation(sentences: Sequence[str]) -> Segmentation:
     pieces = Tokenizer(models.Unigram())
     pieces.normalizer = normalizers.NFC()
     pieces.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    runs = [" ".join(words(sentence)) for sentence in sentences]
     pieces.train_from_iterator(
-        runs,
+        (" ".join(part for part, unsegmented in _parts(sentence) if unsegmented) for sentence in sentences),
         trainers.UnigramTrainer(
             vocab_size=_LEARNED_TERMS, show_progress=False, unk_token="<unk>", special_tokens=["<unk>"]
         ),
     )
-    return lambda text: [token for token in pieces.encode(" ".join(words(text))).tokens if token.strip()]
+
+    def terms(text: str) -> list[str]:
+        found: list[str] = []
+        for part, unsegmented in _parts(text):
+            found += pieces.encode(part).tokens if unsegmented else [part]
+        return found
+
+    return terms
+
+
+def _parts(text: str) -> list[tuple[str, bool]]:
+    """Return the words, cut where a script without spaces begins or ends, and whether each part is of one."""
+    parts: list[tuple[str, bool]] = []
+    for word in words(text):
+        start, before = 0, _is_unsegmented(word[0])
+        for place, letter in enumerate(word):
+            # A mark belongs to the letter in front of it.
+            if unicodedata.category(letter).startswith("M") or _is_unsegmented(letter) == before:
+                continue
+            parts.append((word[start:place], before))
+            start, before = place, not before
+        parts.append((word[start:], before))
+    return parts
+
+
+@cache
+def _is_unsegmented(letter: str) -> bool:
+    return letter.isalpha() and unicodedata.name(letter, "").startswith(_UNSEGMENTED)
