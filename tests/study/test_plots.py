@@ -139,3 +139,13 @@ def test_files_are_sound_and_the_same_each_time(results: Results, tmp_path: Path
 def test_one_amount_needs_no_picture_of_amounts(tmp_path: Path) -> None:
     results = read_results(write(tmp_path / "cells", content("psq", {"one": [0.1]}, amount="all")))
     assert write_plots(tmp_path / "plots", results, tests=["one"], order=["psq"], ceiling=None) == ["systems"]
+
+
+def test_a_test_that_has_all_pairs_only_and_no_record_of_how_many(tmp_path: Path) -> None:
+    cells = [
+        content("psq", {"one": [0.1]}, amount=10),
+        content("psq", {"two": [0.2]}, language="th", amount="all"),
+    ]
+    results = read_results(write(tmp_path / "cells", *cells))
+    written = write_plots(tmp_path / "figures", results, tests=["one", "two"], order=["psq"], ceiling=None)
+    assert sorted(written) == ["amounts", "systems"]

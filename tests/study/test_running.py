@@ -21,7 +21,7 @@ from optical.errors import OpticalError
 from optical.evaluation import evaluate, rank
 from optical.index import Index
 from optical.rivals import fuse
-from optical.study import run_study
+from optical.study import report_study, run_study
 
 from .conftest import QUESTIONS, Toy
 
@@ -79,6 +79,10 @@ def test_all_kinds_of_system(toy: Toy) -> None:
     parts = [read_run(toy.output / "runs" / f"{name}--toy.run") for name in (seeded[2], "toy--psq--all")]
     fused = read_run(toy.output / "runs" / f"{seeded[0]}--toy.run")
     assert {query: dict(scores) for query, scores in fused.items()} == fuse(parts, 100)
+
+    report = report_study(toy.config, toy.output).read_text("utf-8")
+    assert "8 of 8 cells done, 0 failed, 0 missing." in report
+    assert "optical against zero-shot: " in report
 
     # The cell is what the command line would have made of the same bitext.
     encoder = distill(
