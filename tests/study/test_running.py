@@ -66,7 +66,9 @@ def test_all_kinds_of_system(toy: Toy) -> None:
         cell = toy.cell(name)
         result = cell["tests"]["toy"]
         file = toy.output / "runs" / f"{name}--toy.run"
-        assert result["figures"] == pytest.approx(evaluate(read_run(file), judgements), abs=1e-6)
+        # A system may find nothing: BM25 does, and an untrained translator may.
+        found = read_run(file) if file.stat().st_size else {query: {} for query in judgements}
+        assert result["figures"] == pytest.approx(evaluate(found, judgements), abs=1e-6)
         assert result["run"] == hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
         assert statistics.fmean(result["per_query"]) == pytest.approx(result["figures"]["MRR@10"], abs=1e-6)
         assert (len(result["per_query"]), result["queries"], result["passages"]) == (QUESTIONS, QUESTIONS, 60)

@@ -220,7 +220,10 @@ def _places(results: Results, test: str) -> dict[int | str, float]:
     amounts = results.amounts_of(test)
     numbers = [amount for amount in amounts if isinstance(amount, int)]
     language = results.language(test)
-    return {amount: float(results.pairs(language, amount) or 2 * max(numbers, default=1)) for amount in results.amounts}
+    return {
+        amount: float(results.pairs(language, amount) or 2 * max(numbers, default=1))
+        for amount in results.amounts
+    }
 
 
 def _has(results: Results, tests: Sequence[str], system: str) -> bool:

@@ -185,7 +185,7 @@ def _sentence(effect: Effect, tests: int) -> str:
     return (
         f"{plain(effect.first)} against {plain(effect.second)}: {effect.difference:+.3f} {MEASURE} over {over} "
         f"(95 % interval {interval(effect.interval)}; p {_equals(effect.p_value)}, Holm-corrected "
-        f"{p_value(effect.adjusted_p_value)}): **{effect.verdict}**."
+        f"{p_value(effect.adjusted_p_value)}; seeds: {effect.seeds[0]} and {effect.seeds[1]}): **{effect.verdict}**."
     )
 
 
