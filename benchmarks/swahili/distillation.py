@@ -17,7 +17,6 @@ import argparse
 import json
 import logging
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -35,6 +34,7 @@ from optical.collections import read_judgements, read_passages, read_queries, re
 from optical.distillation import distill, graft
 from optical.encoders import load_encoder, read_provenance, versions
 from optical.evaluation import evaluate, holm, paired_randomisation, per_query, rank
+from optical.machine import processor
 
 WORK = Path("runs/swahili")
 RESULT = Path(__file__).parents[1] / "results" / "swahili.json"
@@ -281,15 +281,6 @@ def mean_per_query(row: str, judgements: dict[str, dict[str, int]]) -> list[floa
     files = [figures_file(row, seed).with_suffix(".run") for seed in (SEEDS if row in TRAINED else (0,))]
     values = [per_query(read_run(file), judgements)["MRR@10"] for file in files]
     return [mean(each[query] for each in values) for query in judgements]
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        platform.machine(),
-    )
 
 
 if __name__ == "__main__":

@@ -4,27 +4,27 @@ import ast
 import hashlib
 import json
 import os
-import platform
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import optical
 from optical.collections import write_run
 from optical.encoders import versions
 from optical.errors import OpticalError
-from optical.evaluation import evaluate, per_query
+from optical.evaluation import per_query
 from optical.files import replace_file
+from optical.machine import processor
 from optical.study.config import Study
 from optical.study.preparation import Prepared, bitext_name
+from optical.study.results import MEASURE
 from optical.study.system_kind import SystemKind
 from optical.study.workplace import PreparedTest, Workplace
 
-MEASURE = "MRR@10"
-"""The measure whose values for each question are kept."""
 _DEPTH = 100
 
 
@@ -82,15 +82,14 @@ def cells_of(study: Study, prepared: Prepared) -> list[Cell]:
         for language in study.languages:
             for amount in study.amounts:
                 if (language, amount) in prepared.bitext:
-                    for system, kind in study.systems.items():
-                        cell = Cell(
-                            language,
-                            system,
-                            amount if kind.reads_bitext else None,
-                            seed if kind.seeded else None,
-                        )
-                        cells[cell] = None
+                    for system in study.systems:
+                        cells[_cell(study, language, system, amount, seed)] = None
     return list(cells)
+
+
+def _cell(study: Study, language: str, system: str, amount: int | str | None, seed: int | None) -> Cell:
+    kind = study.systems[system]
+    return Cell(language, system, amount if kind.reads_bitext else None, seed if kind.seeded else None)
 
 
 def identity(cell: Cell, study: Study, prepared: Prepared) -> dict[str, str]:
@@ -104,7 +103,7 @@ def identity(cell: Cell, study: Study, prepared: Prepared) -> dict[str, str]:
         "code": _code(kind),
         "parts": [identity(part, study, prepared) for part in parts_of(cell, study)],
     }
-    return {name: _digest(json.dumps(value, sort_keys=True)) for name, value in made_of.items()}
+    return {name: _digest_of(value) for name, value in made_of.items()}
 
 
 def _configuration(cell: Cell, study: Study) -> Any:
@@ -117,16 +116,8 @@ def _code(kind: SystemKind) -> dict[str, str]:
 
 def parts_of(cell: Cell, study: Study) -> list[Cell]:
     """Return the cells whose runs a cell combines."""
-    kinds = {part: study.systems[part] for part in study.systems[cell.system].parts}
-    return [
-        Cell(
-            cell.language,
-            part,
-            cell.amount if kind.reads_bitext else None,
-            cell.seed if kind.seeded else None,
-        )
-        for part, kind in kinds.items()
-    ]
+    parts = dict.fromkeys(study.systems[cell.system].parts)
+    return [_cell(study, cell.language, part, cell.amount, cell.seed) for part in parts]
 
 
 def make_cell(cell: Cell, study: Study, folder: StudyFolder, made_of: dict[str, str]) -> None:
@@ -134,7 +125,7 @@ def make_cell(cell: Cell, study: Study, folder: StudyFolder, made_of: dict[str, 
     started = time.monotonic()
     kind = study.systems[cell.system]
     for what, value in (("configuration", _configuration(cell, study)), ("code", _code(kind))):
-        if made_of[what] != _digest(json.dumps(value, sort_keys=True)):
+        if made_of[what] != _digest_of(value):
             raise OpticalError(
                 f"The {what} of {cell.name} has changed since the study was started. Start it again."
             )
@@ -145,7 +136,7 @@ def make_cell(cell: Cell, study: Study, folder: StudyFolder, made_of: dict[str, 
         teacher_name=study.teacher,
         dimension=study.dimension,
         language=cell.language,
-        cell=f"{cell.name}-{_digest(json.dumps(made_of))[:12]}",
+        cell=f"{cell.name}-{_digest_of(made_of)[:12]}",
         code=made_of["code"],
         seed=cell.seed or 0,
         bitext_file=folder.work / bitext_name(cell.language, "all" if cell.amount is None else cell.amount),
@@ -162,17 +153,15 @@ def make_cell(cell: Cell, study: Study, folder: StudyFolder, made_of: dict[str, 
         run = made.search(name).rank(queries, _DEPTH)
         file = folder.run(cell, name)
         write_run(file, run, cell.system.replace(" ", "-"))
-        values = per_query(run, test.judgements)[MEASURE].values()
+        values = per_query(run, test.judgements)
         results[name] = {
             "queries": len(test.judgements),
             "passages": len(place.passages(name)),
-            "questions": _digest(json.dumps(list(test.judgements))),
+            "questions": _digest_of(list(test.judgements)),
             "judgements": test.digest,
             "run": hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest(),
-            "figures": {
-                measure: round(value, 6) for measure, value in evaluate(run, test.judgements).items()
-            },
-            "per_query": [round(value, 6) for value in values],
+            "figures": {measure: round(fmean(each.values()), 6) for measure, each in values.items()},
+            "per_query": [round(value, 6) for value in values[MEASURE].values()],
         }
     write_cell(
         folder.cell(cell),
@@ -190,7 +179,7 @@ def write_cell(file: Path, cell: Cell, made_of: dict[str, str], content: dict[st
         "identity": made_of,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),
-        "machine": f"{_processor()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} thread(s)",
+        "machine": f"{processor()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} thread(s)",
         **content,
     }
     with replace_file(file) as temporary:
@@ -215,12 +204,9 @@ def _without_docstrings(file: Path) -> str:
     return f"{file.name}\n{ast.dump(tree)}\n"
 
 
+def _digest_of(value: Any) -> str:
+    return _digest(json.dumps(value, sort_keys=True))
+
+
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())

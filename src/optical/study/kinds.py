@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
@@ -290,7 +291,7 @@ def _translating(place: Workplace, translator: Translator, search: str) -> Calla
     return system
 
 
-def _artefact(place: Workplace, folder: Any) -> Made:
+def _artefact(place: Workplace, folder: Path) -> Made:
     # What the teacher is called here is of no interest elsewhere; which it was is part of the cell's identity.
     record = {name: value for name, value in read_provenance(folder).items() if name != "teacher"}
     return Made(_searching(place, load_encoder(folder)), record, tidy=lambda: shutil.rmtree(folder))

@@ -1,7 +1,6 @@
 """Running the cells of a study, each in a process of its own, as far as they are not done."""
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -20,8 +19,6 @@ from optical.files import replace_file
 from optical.study.cells import Cell, StudyFolder, cells_of, identity, parts_of, write_cell
 from optical.study.config import Study, read_study
 from optical.study.preparation import Prepared, prepare
-
-logger = logging.getLogger(__name__)
 
 _SECONDS_TO_STOP = 20
 
@@ -142,7 +139,7 @@ class _Runner:
         self._until = until
         self._report = report
         self._stopped = threading.Event()
-        self.progress = Progress(done=0)
+        self.progress = Progress()
 
     def run(self, waiting: list[Cell], parts: dict[Cell, list[Cell]]) -> Progress:
         combined = [cell for cell in waiting if parts[cell]]
