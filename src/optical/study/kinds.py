@@ -28,11 +28,11 @@ from optical.study.names import nearest
 from optical.study.system_kind import Made, SystemKind
 from optical.study.workplace import Workplace
 
-# How the tests were read and cleaned shows in their digests and in that of the bitext.
-_MEASURING = ("collections", "evaluation")
+# How tests and bitext were read and cleaned shows in their digests; only the files of passages are read again.
+_MEASURING = ("collections/texts.py", "collections/runs.py", "evaluation")
 _SEARCHING = (*_MEASURING, "encoders", "index", "rivals/encoder_search.py")
-_BITEXT = ("bitext/reading.py", "bitext/translation_table.py")
-_DISTILLATION = (*_SEARCHING, *_BITEXT, "transport", "objectives", "distillation")
+_TABLE = ("bitext/translation_table.py",)
+_DISTILLATION = (*_SEARCHING, *_TABLE, "transport", "objectives", "distillation")
 _LEXICAL = (*_MEASURING, "bitext/words.py", "rivals/lexical.py")
 _TRANSLATION = (*_SEARCHING, *_LEXICAL, "rivals/translation.py")
 
@@ -145,7 +145,7 @@ class StructuredQueries(SystemKind):
 
     name = "psq"
     reads_bitext = True
-    code = (*_MEASURING, *_BITEXT, "bitext/words.py", "rivals/structured_queries.py")
+    code = (*_MEASURING, *_TABLE, "bitext/words.py", "rivals/structured_queries.py")
 
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
@@ -198,7 +198,7 @@ class TranslatedFromScratch(SystemKind):
     seeded = True
     code = (
         *_TRANSLATION,
-        *_BITEXT,
+        *_TABLE,
         "distillation",
         "rivals/translator_training.py",
         "rivals/translator_settings.py",

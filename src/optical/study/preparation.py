@@ -1,6 +1,7 @@
 """From the declared files to what the cells read: tests with judgements, bitext without copies of the tests."""
 
 import hashlib
+import itertools
 import json
 import random
 from collections.abc import Sequence
@@ -117,6 +118,14 @@ def _with_teacher(test: Test, data: Path, work: Path, teacher: MultiVectorEncode
     """Take what the teacher ranks first for the English side of a question for its right answer."""
     passages = _file(data, test.passages)
     pairs = read_bitext(_files(data, test.parallel_questions))
+    if test.apart_from:
+        others = [read_queries(file).values() for file in _files(data, test.apart_from)]
+        pairs = without_near_copies(pairs, itertools.chain.from_iterable(others))
+    if not len(pairs):
+        raise OpticalError(
+            f"All parallel questions for {test.language} are near copies of those in {', '.join(test.apart_from)}. "
+            "Give other ones."
+        )
     distinct = sorted(set(zip(pairs.english, pairs.foreign, strict=True)))
     drawn = random.Random(0).sample(distinct, min(test.sample, len(distinct)))
     translations = {str(number): english for number, (english, _) in enumerate(drawn)}
