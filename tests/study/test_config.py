@@ -78,7 +78,7 @@ def test_the_teacher_can_be_somewhere_else(tmp_path: Path) -> None:
         (
             "steps = 9",
             "step = 9",
-            "systems.optical: there is no setting 'step' of a distillation. Did you mean steps?",
+            "systems.optical: there is no setting 'step' of the training. Did you mean steps?",
         ),
         ("steps = 9", "steps = 0", "systems.optical: steps is 0"),
         ("[0, 1]", '["0"]', "seeds is ['0'], which is no list of whole number"),

@@ -6,6 +6,7 @@ from optical.rivals.lexical import LexicalSearch
 from optical.rivals.structured_queries import ProbabilisticStructuredQueries
 from optical.rivals.system import System
 from optical.rivals.translation import QueryTranslation, Translator
+from optical.rivals.translator_settings import TranslatorSettings
 from optical.rivals.translator_training import read_translator_provenance, train_translator
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "QueryTranslation",
     "System",
     "Translator",
+    "TranslatorSettings",
     "fuse",
     "read_translator_provenance",
     "train_translator",

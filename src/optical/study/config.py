@@ -8,7 +8,6 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from optical.distillation import Settings
 from optical.errors import OpticalError
 from optical.study.kinds import KINDS
 from optical.study.names import nearest
@@ -154,10 +153,14 @@ def _system(name: str, table: Mapping[str, Any], shared: Mapping[str, Any]) -> S
     if kind not in KINDS:
         raise OpticalError(f"systems.{name} is of an unknown kind {kind!r}. {nearest(kind, KINDS)}")
     rest = {key: value for key, value in table.items() if key != "kind"}
-    if kind == "distilled":
-        rest = {"settings": {**shared, **rest}}
-        types_of = get_type_hints(Settings)
-        for setting, value in rest["settings"].items():
+    if KINDS[kind].settings_of is not None:
+        own = {each.name for each in fields(KINDS[kind])} - {"settings"}  # type: ignore[arg-type]
+        settings = {key: value for key, value in rest.items() if key not in own}
+        if kind == "distilled":
+            settings = {**shared, **settings}
+        rest = {**{key: value for key, value in rest.items() if key in own}, "settings": settings}
+        types_of = get_type_hints(KINDS[kind].settings_of)
+        for setting, value in settings.items():
             if setting in types_of and not _fits(value, types_of[setting]):
                 raise OpticalError(
                     f"systems.{name}.{setting} is {value!r}, which is no {_describe(types_of[setting])}. Mend it."

@@ -18,8 +18,8 @@ from optical.evaluation import rank
 from optical.files import replace_file
 from optical.objectives import make_objective
 from optical.study.config import Study, Test
-from optical.study.kinds import Distilled
 from optical.study.names import nearest
+from optical.study.trained_kinds import Distilled
 from optical.study.workplace import PreparedTest, open_index
 
 

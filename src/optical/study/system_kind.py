@@ -29,6 +29,8 @@ class SystemKind(ABC):
 
     Attributes:
         name: of the kind in the configuration.
+        settings_of: class of the settings of its training, if it is trained; in the configuration they stand beside its
+            own fields.
         reads_bitext: whether it depends on the bitext, and so on its amount.
         seeded: whether it depends on the seed.
         asks_in_english: whether it is given the human translations of the questions.
@@ -36,6 +38,7 @@ class SystemKind(ABC):
     """
 
     name: ClassVar[str]
+    settings_of: ClassVar[type[Any] | None] = None
     reads_bitext: ClassVar[bool] = False
     seeded: ClassVar[bool] = False
     asks_in_english: ClassVar[bool] = False
