@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from optical import __version__
-from optical.cli import align, demo, distill, evaluate, graft, index, search, study
+from optical.cli import align, demo, distill, evaluate, explain, graft, index, search, study
 from optical.errors import OpticalError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -81,6 +81,7 @@ for _command in (
     distill.distill,
     index.index,
     search.search,
+    explain.explain,
     evaluate.evaluate,
     align.align,
     demo.demo,

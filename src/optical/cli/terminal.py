@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optical.encoders import read_provenance
+from optical.explanation import Explanation
 
 # Of several processes (torchrun, accelerate launch) only the first speaks.
 _SILENT = os.environ.get("RANK", "0") != "0"
@@ -65,6 +66,18 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))  # as it stands: a token such as [unused0] is no markup
     _console.print(table)
+
+
+def show_explanation(explanation: Explanation) -> None:
+    """Print a passage with the words that answer the query in colour, and the words one by one."""
+    passage = Text(explanation.passage)
+    strongest = max((match.score for match in explanation.matches), default=0.0)
+    for match in explanation.matches:
+        style = "bold green" if match.score >= strongest / 2 else "green"
+        passage.stylize(style, match.passage.start, match.passage.end)
+    _console.print(passage)
+    rows = [[match.query.text, match.passage.text, f"{match.score:.2f}"] for match in explanation.matches]
+    show_table("", ["query", "passage", "score"], [*rows, ["special tokens", "", f"{explanation.rest:.2f}"]])
 
 
 def report_student(folder: Path) -> None:

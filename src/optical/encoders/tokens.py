@@ -30,17 +30,26 @@ class SentenceTokens:
             the tokenizer's unknown token behind one that it does not know.
         special: (n,) bool, True for what is no part of the sentence: [CLS], [SEP], prompt and query expansion.
             Their label is the tokenizer's.
+        spans: n (first, last + 1) characters of the sentence; nothing of it for special tokens.
     """
 
     vectors: Tensor
     labels: Sequence[str]
     special: Tensor
+    spans: Sequence[tuple[int, int]]
 
     def without_special(self) -> "SentenceTokens":
         """Return the sentence's own tokens."""
-        own = ~self.special
-        labels = [label for label, kept in zip(self.labels, own.tolist(), strict=True) if kept]
-        return SentenceTokens(self.vectors[own], labels, self.special[own])
+        return self._part(~self.special)
+
+    def _part(self, chosen: Tensor) -> "SentenceTokens":
+        places = chosen.nonzero()[:, 0].tolist()
+        return SentenceTokens(
+            self.vectors[chosen],
+            [self.labels[place] for place in places],
+            self.special[chosen],
+            [self.spans[place] for place in places],
+        )
 
 
 def encode_tokens(
@@ -97,12 +106,12 @@ def encode_tokens(
     rest = ids[len(encoded.ids) :]
     special += [True] * len(rest)
     labels += tokenizer.convert_ids_to_tokens(rest)
-    scored = features["attention_mask"].bool().cpu()
-    return SentenceTokens(
-        features["token_embeddings"].cpu().float()[scored],
-        [label for label, kept in zip(labels, scored.tolist(), strict=True) if kept],
-        torch.tensor(special)[scored],
-    )
+    spans = [
+        (0, 0) if outside else (max(0, start - len(prompt)), end - len(prompt))
+        for outside, (start, end) in zip(special, [*encoded.offsets, *[(0, 0)] * len(rest)], strict=True)
+    ]
+    tokens = SentenceTokens(features["token_embeddings"].cpu().float(), labels, torch.tensor(special), spans)
+    return tokens._part(features["attention_mask"].bool().cpu())
 
 
 def _label(text: str, encoded: Encoding, position: int, unknown: str | None) -> str:
