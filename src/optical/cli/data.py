@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -12,7 +13,6 @@ app = typer.Typer(no_args_is_help=True, help="Get collections of passages, queri
 def list_known() -> None:
     """List the collections that are known: what they are, whose terms they have, and where they lie."""
     from optical.cli.terminal import show_table
-    from optical.collections.formats import FORMATS
     from optical.collections.registry import KNOWN
 
     rows = [
@@ -22,7 +22,7 @@ def list_known() -> None:
             known.direction,
             known.licence,
             _size(sum(file.bytes for file in known.files)),
-            FORMATS[known.format].description.origin,
+            urlsplit(known.files[0].address).netloc if known.files else "through ir_datasets",
         ]
         for known in KNOWN.values()
     ]

@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
-from optical import __version__
 from optical.collections.registry import RemoteFile
 from optical.errors import OpticalError
 from optical.files import create_folder, replace_file
@@ -82,7 +82,7 @@ def _download(file: RemoteFile, target: Path, progress: Progress) -> Path:
 
 def _receive(file: RemoteFile, partial: Path, progress: Progress) -> bool:
     """Append to ``partial`` what the server sends; return whether that is all of it."""
-    headers = {"User-Agent": f"optical/{__version__}"}
+    headers = {"User-Agent": f"optical/{version('optical')}"}
     start = _size(partial)
     if start and _validator(partial).exists():
         # The server sends the rest only of the same version; of another it sends all.
@@ -94,14 +94,14 @@ def _receive(file: RemoteFile, partial: Path, progress: Progress) -> bool:
             f"bytes {start}-"
         ):
             start = 0
-        version = response.headers.get("ETag") or response.headers.get("Last-Modified")
+        edition = response.headers.get("ETag") or response.headers.get("Last-Modified")
         _validator(partial).unlink(missing_ok=True)
         length = response.headers.get("Content-Length")
         size = start + int(length) if length else 0
         done = start
         with partial.open("ab" if start else "wb") as output:
-            if version:
-                _validator(partial).write_text(version, encoding="utf-8")
+            if edition:
+                _validator(partial).write_text(edition, encoding="utf-8")
             while block := response.read(_BLOCK):
                 output.write(block)
                 done += len(block)
@@ -133,7 +133,7 @@ def _check(file: RemoteFile, path: Path, target: Path, by_hand: bool, progress: 
             "digest published": bool(published),
             "placed by hand": by_hand,
             "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "optical": __version__,
+            "optical": version("optical"),
         }
         with replace_file(record) as temporary:
             temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -93,6 +93,15 @@ class JsonValue:
         return self.value
 
 
+def names_in_first_line(text: str) -> set[str]:
+    """Return the names of the object that the first line of ``text`` is; empty if it is none."""
+    try:
+        value = json.loads(text.partition("\n")[0])
+    except (ValueError, RecursionError):
+        return set()
+    return set(value) if isinstance(value, dict) else set()
+
+
 def read_json(path: Path) -> JsonValue:
     """Return the one value of a JSON file (plain or ``.gz``).
 

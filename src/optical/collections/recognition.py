@@ -4,6 +4,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from optical.collections.collection import Collection
@@ -76,11 +77,13 @@ def _start(path: Path) -> str:
     """Return the start of a file's text, empty where there is none to be had: reading it will say why."""
     if not path.is_file():
         return ""
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            start = file.read(_START)
-    except (OSError, EOFError, zlib.error):
-        return ""
+    start = b""
+    with (
+        suppress(OSError, EOFError, zlib.error),
+        gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file,
+    ):
+        while len(start) < _START and (block := file.read1(_START)):
+            start += block
     return start.decode("utf-8-sig", errors="replace").lstrip()
 
 

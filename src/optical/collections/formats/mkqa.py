@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from optical.collections.collection import Collection, Description
-from optical.collections.json_values import read_json_lines
+from optical.collections.json_values import names_in_first_line, read_json_lines
 from optical.errors import OpticalError
 
 
@@ -28,8 +28,7 @@ class Mkqa(Collection):
     @classmethod
     def recognises(cls, path: Path, start: str) -> bool:
         """Lines of JSON objects with ``example_id`` and ``queries``."""
-        line = start.partition("\n")[0]
-        return line.startswith("{") and '"example_id"' in line and '"queries"' in line
+        return {"example_id", "queries"} <= names_in_first_line(start)
 
     def languages(self) -> list[str]:
         """Return the languages of the first line."""
