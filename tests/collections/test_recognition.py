@@ -11,9 +11,13 @@ from optical.errors import OpticalError
 
 FILES = {
     "passages.tsv": ("tsv", "1\tA river.\n"),
-    "brace.tsv": ("tsv", '{1}\t"paragraphs"\n'),
+    "brace.tsv": ("tsv", "{1}\tA river.\n"),
     "qrels.txt": ("tsv", "1 0 2 1\n"),
     "corpus.jsonl": ("tsv", '{"_id": "1", "text": "A river."}\n'),
+    "metadata.jsonl": (
+        "tsv",
+        '{"_id": "1", "text": "a", "metadata": {"docid": 1, "id": 1, "contents": ""}}\n',
+    ),
     "odd.jsonl": ("tsv", '{"number": "1"}\n'),
     "empty.json": ("tsv", ""),
     "dev.json": ("squad", '{"version": "1.1", "data": [{"title": "a", "paragraphs": []}]}'),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from optical.collections.collection import Collection, Description
-from optical.collections.json_values import JsonValue, read_json_lines
+from optical.collections.json_values import JsonValue, names_in_first_line, read_json_lines
 from optical.collections.texts import Passage
 
 
@@ -34,8 +34,7 @@ class Afriqa(Collection):
     @classmethod
     def recognises(cls, path: Path, start: str) -> bool:
         """Lines of JSON objects with a question and its translation."""
-        line = start.partition("\n")[0]
-        return line.startswith("{") and ('"translated_question"' in line or '"question_translated"' in line)
+        return not {"translated_question", "question_translated"}.isdisjoint(names_in_first_line(start))
 
     def language(self, asked: str | None) -> str | None:
         """Any name but ``en`` means the questions as they were asked: the files of gold passages do not name it."""

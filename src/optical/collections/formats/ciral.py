@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from optical.collections.collection import Collection, Description
-from optical.collections.json_values import read_json_lines
+from optical.collections.json_values import names_in_first_line, read_json_lines
 from optical.collections.texts import Passage
 
 
@@ -27,9 +27,8 @@ class Ciral(Collection):
 
     @classmethod
     def recognises(cls, path: Path, start: str) -> bool:
-        """Lines of JSON objects with ``docid``."""
-        line = start.partition("\n")[0]
-        return line.startswith("{") and '"docid"' in line
+        """Lines of JSON objects with ``docid`` and ``text``."""
+        return {"docid", "text"} <= names_in_first_line(start)
 
     def read_passages(self) -> Iterator[tuple[str, Passage]]:
         """Yield the passages."""

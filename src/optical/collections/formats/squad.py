@@ -4,12 +4,15 @@ Source: https://rajpurkar.github.io/SQuAD-explorer (Rajpurkar et al. 2016) and
 https://github.com/google-deepmind/xquad ("All files are in json format following the SQuAD dataset format").
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from optical.collections.collection import Collection, Description
 from optical.collections.json_values import JsonValue, read_json
 from optical.collections.texts import Passage
+
+_BEGINNING = re.compile(r'\{(\s*"version"\s*:\s*"[^"]*"\s*,)?\s*"data"\s*:\s*\[')
 
 
 class Squad(Collection):
@@ -31,8 +34,8 @@ class Squad(Collection):
 
     @classmethod
     def recognises(cls, path: Path, start: str) -> bool:
-        """A JSON object with ``data`` or ``paragraphs`` near its start."""
-        return start.startswith("{") and ('"paragraphs"' in start or '"qas"' in start)
+        """A JSON object that begins with the list ``data``, perhaps after ``version``."""
+        return _BEGINNING.match(start) is not None
 
     def read_passages(self) -> Iterator[tuple[str, Passage]]:
         """Yield the paragraphs."""
