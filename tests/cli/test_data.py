@@ -42,9 +42,12 @@ def test_get(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_get_of_what_ir_datasets_fetches(command: Command) -> None:
-    outcome = command("data", "get", "ir_datasets:mmarco/v2/{language}/train")
+    outcome = command("data", "get", "ir_datasets:mmarco/v2/de/train")
     assert outcome.code == 0
-    assert "ir_datasets fetches it when it is first read" in outcome.out
+    assert (
+        "ir_datasets fetches this when it is first read: give ir_datasets:mmarco/v2/de/train to"
+        in outcome.out
+    )
 
 
 def refused(outcome: Outcome, *mentions: object) -> None:

@@ -96,3 +96,11 @@ def test_splits_of_a_beir_folder(tmp_path: Path) -> None:
     assert read_queries(f"beir:{tmp_path}#train") == {"q": "river"}
     with pytest.raises(OpticalError, match=r"has no qrels/dev\.tsv"):
         read_judgements(f"{tmp_path}#dev")
+
+
+def test_a_json_file_that_breaks_off_is_named_with_line_and_character(tmp_path: Path) -> None:
+    text = '{"data": [\n\n  {"title": "a",\n   "paragraphs": [{"context": "b" "qas": []}]}]}'
+    for content, line, character in ((text, 4, 35), (text[:30], 4, 2)):
+        (tmp_path / "dev.json").write_text(content)
+        with pytest.raises(OpticalError, match=rf"dev\.json:{line}: not JSON at character {character} "):
+            list(read_passages(tmp_path / "dev.json"))

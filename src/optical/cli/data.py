@@ -48,6 +48,11 @@ def get(
     from optical.collections.registry import KNOWN
     from optical.errors import OpticalError
 
+    if name.startswith("ir_datasets:"):
+        say(
+            f"ir_datasets fetches this when it is first read: give {name} to --passages, --queries or --qrels."
+        )
+        return
     known = KNOWN.get(name)
     if known is None:
         near = get_close_matches(name, KNOWN, n=3, cutoff=0.5)
@@ -55,11 +60,6 @@ def get(
             f"{name} is no known collection. "
             + (f"Perhaps: {', '.join(near)}." if near else "`optical data list` shows those that are.")
         )
-    if not known.files:
-        say(
-            f"ir_datasets fetches it when it is first read ({known.use}), in the languages {known.languages}."
-        )
-        return
     folder = output or Path(name)
     if folder.exists() and not folder.is_dir():
         raise OpticalError(f"{folder} is no folder. Choose another output.")

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import shutil
+import ssl
 import urllib.error
 import urllib.request
 import zipfile
@@ -71,7 +72,7 @@ def _download(file: RemoteFile, target: Path, progress: Progress) -> Path:
             partial.unlink(missing_ok=True)  # longer than the file there, which is another by now
         except urllib.error.URLError as error:
             raise _unreachable(file, target, str(error.reason)) from error
-        except (http.client.HTTPException, ConnectionError, TimeoutError):
+        except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError):
             pass  # cut off while reading; what came is kept
         failed = 0 if _size(partial) > before else failed + 1
     raise OpticalError(
@@ -161,7 +162,8 @@ def _unpack(path: Path, progress: Progress) -> None:
             for member in members:
                 name = PurePosixPath(member.filename)
                 if (
-                    name.is_absolute()
+                    not name.parts
+                    or name.is_absolute()
                     or ".." in name.parts
                     or "\\" in member.filename
                     or ":" in member.filename
@@ -170,7 +172,11 @@ def _unpack(path: Path, progress: Progress) -> None:
                         f"{path} has a member {member.filename!r} that leaves its folder. Do not use it."
                     )
                 # Most archives hold one folder of their own name.
-                inside = name.relative_to(target.name) if name.parts[0] == target.name else name
+                inside = (
+                    name.relative_to(target.name)
+                    if len(name.parts) > 1 and name.parts[0] == target.name
+                    else name
+                )
                 (folder / inside).parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as source, (folder / inside).open("wb") as output:
                     shutil.copyfileobj(source, output, _BLOCK)

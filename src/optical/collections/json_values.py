@@ -119,8 +119,8 @@ def read_json(path: Path) -> JsonValue:
             f"{path}:{error.lineno}: not JSON at character {error.colno} ({error.msg}). "
             "Mend it, or fetch the file again."
         ) from error
-    except RecursionError as error:
-        raise OpticalError(f"{path} is nested too deeply. Fetch the file again.") from error
+    except (ValueError, RecursionError) as error:  # an endless number, endless brackets
+        raise OpticalError(f"{path} cannot be read as JSON ({error}). Fetch the file again.") from error
 
 
 def read_json_lines(path: Path) -> Iterator[JsonValue]:
@@ -136,6 +136,8 @@ def read_json_lines(path: Path) -> Iterator[JsonValue]:
             raise OpticalError(
                 f"{path}:{number}: not JSON at character {error.colno} ({error.msg}). Give one object a line."
             ) from error
-        except RecursionError as error:
-            raise OpticalError(f"{path}:{number} is nested too deeply. Remove the line.") from error
+        except (ValueError, RecursionError) as error:  # an endless number, endless brackets
+            raise OpticalError(
+                f"{path}:{number} cannot be read as JSON ({error}). Remove the line."
+            ) from error
         yield JsonValue(f"{path}:{number}", "", value)

@@ -69,7 +69,9 @@ def test_everything(toy: str) -> None:
         Passage("d1", "A river floods."),
         Passage("d2", "Teff is a grain."),
     ]
-    assert read_queries(source) == {"q1": "mto", "q2": "nafaka"}
+    assert read_queries(source) == read_queries(f"{source}#sw") == {"q1": "mto", "q2": "nafaka"}
+    with pytest.raises(OpticalError, match="query 1 is not there in 'en'"):
+        read_queries(f"{source}#en")
     assert read_judgements(source) == {"q1": {"d1": 1, "d3": 0}, "q2": {"d2": 2}}
 
 
@@ -104,7 +106,7 @@ def test_titles_and_translations() -> None:
         assert list(read_passages(f"ir_datasets:{name}")) == [Passage("39#0", "Mto ni maji.", "Mto")]
         assert read_queries(f"ir_datasets:{name}") == {"1": "river floods"}
         assert read_queries(f"ir_datasets:{name}#fa") == {"1": "سیل رودخانه"}
-        with pytest.raises(OpticalError, match="query 1 has no human translation into 'ru'"):
+        with pytest.raises(OpticalError, match="query 1 is not there in 'ru'"):
             read_queries(f"ir_datasets:{name}#ru")
         with pytest.raises(OpticalError, match=r"optical-titled .* has no judgements\. Name another source"):
             read_judgements(f"ir_datasets:{name}")

@@ -118,6 +118,8 @@ def test_afriqa_questions(tmp_path: Path) -> None:
     path = write(tmp_path / "queries.afriqa.swa.en.test.json", QUESTIONS)
     assert read_queries(path) == {"0": "Ziwa lina kina gani?", "1": "Nani alifuga duma?"}
     assert read_queries(f"{path}#en") == {"0": "How deep is the lake?", "1": "Who tamed the cheetah?"}
+    with pytest.raises(OpticalError, match=r"as they were asked, and in English as .*#en\. Leave out 'yo'"):
+        read_queries(f"{path}#yo")
     with pytest.raises(
         OpticalError, match="has no passages and judgements, which the files gold_span_passages"
     ):
@@ -202,6 +204,7 @@ LINE = '{"docid": "1", "title": "T", "text": "Kogi"}\n'
             r"p\.jsonl:2: docid is 2\.5 instead of a string",
         ),
         ((LINE + "[" * 100_000).encode(), r"p\.jsonl:2"),
+        ((LINE + '{"docid": ' + "1" * 5000).encode(), r"p\.jsonl:2"),
         (LINE.encode() + b"\0\n", r"p\.jsonl:2: a NUL character"),
         (LINE.encode() + b'{"docid": "2", "text": "\xff"}', r"p\.jsonl:2: not UTF-8 at byte 25"),
     ],

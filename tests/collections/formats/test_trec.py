@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from optical.collections import Passage, read_passages, read_queries
+from optical.collections import Passage, read_judgements, read_passages, read_queries
 from optical.errors import OpticalError
 
 TOPICS = """\
@@ -84,6 +84,11 @@ def test_documents(tmp_path: Path) -> None:
         Passage("AP880212-0001", "The river rose two metres & more. It fell again.", "The river rises"),
         Passage("AP880212-0002", "Teff is a grain."),
     ]
+
+
+def test_judgements(tmp_path: Path) -> None:
+    path = write(tmp_path / "qrels", "301 0 AP880212-0001 1\n301 0 AP880212-0002 0\n")
+    assert read_judgements(f"trec:{path}") == {"301": {"AP880212-0001": 1, "AP880212-0002": 0}}
 
 
 def test_documents_stream(tmp_path: Path) -> None:

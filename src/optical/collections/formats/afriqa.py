@@ -12,6 +12,7 @@ from pathlib import Path
 from optical.collections.collection import Collection, Description
 from optical.collections.json_values import JsonValue, names_in_first_line, read_json_lines
 from optical.collections.texts import Passage
+from optical.errors import OpticalError
 
 
 class Afriqa(Collection):
@@ -37,8 +38,14 @@ class Afriqa(Collection):
         return not {"translated_question", "question_translated"}.isdisjoint(names_in_first_line(start))
 
     def language(self, asked: str | None) -> str | None:
-        """Any name but ``en`` means the questions as they were asked: the files of gold passages do not name it."""
-        return asked or self.part
+        """Return ``en`` or nothing: the files of gold passages do not name the language of the questions."""
+        language = asked or self.part
+        if language not in ("", "en"):
+            raise OpticalError(
+                f"{self.source} has its questions as they were asked, and in English as {self.source}#en. "
+                f"Leave out {language!r}."
+            )
+        return language
 
     def read_queries(self, language: str | None) -> Iterator[tuple[str, str, str]]:
         """Yield the questions, or with ``en`` their translations."""

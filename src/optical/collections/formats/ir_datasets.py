@@ -34,10 +34,18 @@ class IrDatasets(Collection):
             yield f"{self.source}: document {position}", _passage(document)
 
     def read_queries(self, language: str | None) -> Iterator[tuple[str, str, str]]:
-        """Yield the queries: their text or title."""
+        """Yield the queries: their text or title, or its human translation."""
+        language = language or self.part
+        original = not language or language == self._dataset().queries_lang()
         for position, query in enumerate(self._records("queries"), start=1):
             where = f"{self.source}: query {position}"
-            yield where, query.query_id, self._text(where, query, language)
+            if original:
+                text = getattr(query, "text", None) or query.default_text()
+            elif getattr(query, "translation_lang", None) == language:
+                text = query.ht_title
+            else:
+                raise OpticalError(f"{where} is not there in {language!r}. Name another language, or none.")
+            yield where, query.query_id, str(text or "").strip()
 
     def read_judgements(self) -> Iterator[tuple[str, str, str, int]]:
         """Yield the judgements; of several for one pair (subtopics, assessors) the last counts."""
@@ -62,17 +70,6 @@ class IrDatasets(Collection):
             raise self.lacks("passages")
         with self._explained():
             return _Stored(dataset.docs_store())
-
-    def _text(self, where: str, query: Any, language: str | None) -> str:
-        language = language or self.part
-        if language and language != "en":
-            if getattr(query, "translation_lang", None) == language and query.ht_title:
-                return str(query.ht_title).strip()
-            if hasattr(query, "ht_title") or hasattr(query, "fa_mt_title"):
-                raise OpticalError(
-                    f"{where} has no human translation into {language!r}. Name another language."
-                )
-        return str(getattr(query, "text", None) or query.default_text()).strip()
 
     def _records(self, part: str) -> Iterator[Any]:
         dataset = self._dataset()

@@ -1,4 +1,4 @@
-"""TREC: topics (``<top>`` as since 1992, or XML) and documents (``<DOC>``); qrels are read as ``tsv``.
+"""TREC: topics (``<top>`` as since 1992, or XML), documents (``<DOC>``) and qrels.
 
 Source: https://trec.nist.gov/data/topics_eng and the readers of ir_datasets 0.6
 (``ir_datasets/formats/trec.py``), which the field names and content tags follow.
@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from optical.collections.collection import Collection, Description
+from optical.collections.judgements import Judgements, read_judgements
 from optical.collections.lines import text_lines
 from optical.collections.texts import Passage
 from optical.errors import OpticalError
@@ -26,7 +27,7 @@ class Trec(Collection):
 
     description = Description(
         name="trec",
-        content="TREC topics (<top> or XML) or documents (<DOC>)",
+        content="TREC topics (<top> or XML), documents (<DOC>) or qrels",
         direction="any; topics of the cross-language tracks are English",
         licence="of the data: most documents of TREC need an agreement",
         citation="Voorhees and Harman 2005, TREC: Experiment and Evaluation in Information Retrieval",
@@ -46,6 +47,10 @@ class Trec(Collection):
         if any(line.lstrip().lower().startswith("<top>") for _, line in lines):
             return self._top_elements(lines)
         return self._xml_topics(lines)
+
+    def judgements(self) -> Judgements:
+        """See :func:`optical.collections.judgements.read_judgements`."""
+        return read_judgements(self.source)
 
     def read_passages(self) -> Iterator[tuple[str, Passage]]:
         """Yield the documents, one in memory at a time."""
