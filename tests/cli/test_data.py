@@ -9,6 +9,7 @@ import pytest
 from optical.collections.registry import KNOWN, KnownCollection, RemoteFile
 
 from ..collections.file_server import Served, serving
+from ..collections.formats.test_json_lines import GOLD, write
 from .conftest import Outcome
 
 Command = Callable[..., Outcome]
@@ -75,3 +76,23 @@ def test_get_without_the_file(command: Command, tmp_path: Path, monkeypatch: pyt
 def test_get_into_a_file(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     refused(command("data", "get", "squad", "-o", tmp_path / "file"), "is no folder. Choose another output")
+
+
+def test_formats_reach_index_and_evaluate(command: Command, teacher: Path, tmp_path: Path) -> None:
+    gold = write(tmp_path / "gold_span_passages.afriqa.swa.en.test.json", GOLD)
+    index = tmp_path / "index"
+    outcome = command("index", "--encoder", teacher, "--passages", gold, "--output", index)
+    assert outcome.code == 0, outcome.err
+    assert "Indexed 3 passages" in outcome.out
+    encoder = ("--encoder", teacher)
+    outcome = command(
+        "evaluate", index, *encoder, "--queries", f"{gold}#en", "--qrels", gold, "--json", tmp_path / "json"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "3 judged queries" in outcome.out
+    refused(
+        command("evaluate", index, *encoder, "--queries", f"{gold}#sw", "--qrels", gold), "Leave out 'sw'"
+    )
+    refused(
+        command("index", *encoder, "--passages", "mqka:a", "--output", tmp_path / "b"), "is no known format"
+    )
