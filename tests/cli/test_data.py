@@ -36,7 +36,7 @@ def test_get(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         outcome = command("data", "get", "toy")
     assert outcome.code == 0
     assert outcome.out.splitlines() == [
-        "1 files in toy. Licence: CC0. Please cite us.",
+        "1 file(s) in toy. Licence: CC0. Please cite us.",
         "Read --passages toy/toy.tsv",
     ]
     assert (tmp_path / "toy" / "toy.tsv").read_bytes() == content

@@ -151,6 +151,15 @@ def test_without_a_published_digest_the_first_one_counts(served: Served, tmp_pat
         fetch(remote(served), tmp_path)
     path.unlink()
     assert fetch(remote(served), tmp_path).read_bytes() == CONTENT
+    path.unlink()
+    served.content = CONTENT[::-1]
+    with pytest.raises(
+        OpticalError, match=r"It was not kept \(remove data\.bin\.provenance\.json too if the new"
+    ):
+        fetch(remote(served), tmp_path)
+    assert names(tmp_path) == {"data.bin.provenance.json"}
+    (tmp_path / "data.bin.provenance.json").unlink()
+    assert fetch(remote(served), tmp_path).read_bytes() == CONTENT[::-1]
 
 
 def zipped(*members: tuple[str, bytes]) -> bytes:

@@ -74,7 +74,7 @@ def get(
                     bar, description=what, completed=done, total=size or None
                 ),
             )
-    say(f"{len(known.files)} files in {folder}. Licence: {known.licence}. Please cite {known.citation}.")
+    say(f"{len(known.files)} file(s) in {folder}. Licence: {known.licence}. Please cite {known.citation}.")
     say(f"Read {known.use.replace('FOLDER', str(folder))}")
 
 

@@ -121,7 +121,9 @@ def _check(file: RemoteFile, path: Path, target: Path, by_hand: bool, progress: 
     for kind, digest in {**known, **published}.items():
         if digests[kind] != digest:
             origin = "published" if kind in published else "recorded when it came first"
-            remedy = f"Remove it (and {record.name} if another is wanted)" if by_hand else "It was not kept"
+            remedy = "Remove it" if by_hand else "It was not kept"
+            if kind not in published:
+                remedy += f" (remove {record.name} too if the new file is right)"
             raise OpticalError(
                 f"{target if by_hand else file.address} is damaged or another file: its {kind} is {digests[kind]}, not "
                 f"{digest} as {origin}. {remedy}; then give the same command again."
