@@ -11,7 +11,10 @@ from optical.cli.options import Encoder, Output
 def index(
     encoder: Encoder,
     passages: Annotated[
-        Path, typer.Option(help="TSV (id, text or id, title, text), BEIR folder or jsonl; plain or .gz.")
+        Path,
+        typer.Option(
+            help="TSV (id, text or id, title, text), jsonl, BEIR folder, TREC, XQuAD, ir_datasets:ID ...; plain or .gz."
+        ),
     ],
     output: Output,
 ) -> None:

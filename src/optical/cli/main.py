@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from optical import __version__
-from optical.cli import align, demo, distill, evaluate, explain, graft, index, search, study
+from optical.cli import align, data, demo, distill, evaluate, explain, graft, index, search, study
 from optical.errors import OpticalError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -90,6 +90,9 @@ for _command in (
 study.app.command()(_explained(study.run))
 study.app.command()(_explained(study.report))
 app.add_typer(study.app, name="study")
+data.app.command("list")(_explained(data.list_known))
+data.app.command()(_explained(data.get))
+app.add_typer(data.app, name="data")
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:

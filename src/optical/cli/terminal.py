@@ -58,11 +58,11 @@ def say(message: str) -> None:
     _console.print(message, markup=False)
 
 
-def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table; all columns but the first are set right."""
+def show_table(title: str, columns: list[str], rows: list[list[str]], text_columns: int = 1) -> None:
+    """Print a table; all columns but the first ``text_columns`` are set right."""
     table = Table(title=title, title_justify="left")
     for position, column in enumerate(columns):
-        table.add_column(column, justify="right" if position else "left", overflow="fold")
+        table.add_column(column, justify="left" if position < text_columns else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))  # as it stands: a token such as [unused0] is no markup
     _console.print(table)
