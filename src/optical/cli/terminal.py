@@ -77,7 +77,8 @@ def show_explanation(explanation: Explanation) -> None:
         passage.stylize(style, match.passage.start, match.passage.end)
     _console.print(passage)
     rows = [[match.query.text, match.passage.text, f"{match.score:.2f}"] for match in explanation.matches]
-    show_table("", ["query", "passage", "score"], [*rows, ["special tokens", "", f"{explanation.rest:.2f}"]])
+    rows.append(["special tokens", "", f"{explanation.rest:.2f}"])
+    show_table("", ["query", "passage", "score"], rows, text_columns=2)
 
 
 def report_student(folder: Path) -> None:
