@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from optical import __version__
-from optical.cli import align, demo, distill, evaluate, graft, index, search, study
+from optical.cli import align, build_wikiclir, data, demo, distill, evaluate, graft, index, search, study
 from optical.errors import OpticalError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -89,6 +89,8 @@ for _command in (
 study.app.command()(_explained(study.run))
 study.app.command()(_explained(study.report))
 app.add_typer(study.app, name="study")
+data.app.command()(_explained(build_wikiclir.build_wikiclir))
+app.add_typer(data.app, name="data")
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
