@@ -7,8 +7,9 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, NoReturn, cast
 from xml.parsers import expat
@@ -18,7 +19,6 @@ from optical.errors import OpticalError
 # What the decompressors of the standard library and expat raise for a file that is cut short or damaged.
 DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, expat.ExpatError)
 
-# A read that meets the damage loses what it had: small pieces lose little.
 _CHUNK_BYTES = 1 << 16
 _SITE_ELEMENTS = frozenset(["dbname", "namespace"])
 _PAGE_ELEMENTS = frozenset(["title", "ns", "id"])
@@ -55,14 +55,15 @@ class Page:
     """Wikitext of the latest revision in the dump."""
 
 
-def decompress(path: Path, raw: BinaryIO) -> BinaryIO:
+def decompress(path: Path, raw: BinaryIO) -> BufferedIOBase:
     """Return a file that reads the content of ``raw``, which is compressed as the name ``path`` says."""
-    files: dict[str, Callable[[BinaryIO], object]] = {
-        ".bz2": bz2.BZ2File,
-        ".gz": lambda file: gzip.GzipFile(fileobj=file),
-        ".xz": lzma.LZMAFile,
-    }
-    return cast(BinaryIO, files[path.suffix](raw)) if path.suffix in files else raw
+    if path.suffix == ".bz2":
+        return bz2.BZ2File(raw)
+    if path.suffix == ".gz":
+        return gzip.GzipFile(fileobj=raw)
+    if path.suffix == ".xz":
+        return lzma.LZMAFile(raw)
+    return BufferedReader(cast(RawIOBase, raw))
 
 
 def read_site(path: Path) -> Site:
@@ -75,7 +76,7 @@ def read_site(path: Path) -> Site:
         with path.open("rb") as raw:
             parser = _PageParser(path)
             file = decompress(path, raw)
-            while parser.site is None and (chunk := file.read(_CHUNK_BYTES)):
+            while parser.site is None and (chunk := file.read1(_CHUNK_BYTES)):
                 parser.feed(chunk)
     except FileNotFoundError as error:
         raise OpticalError(f"{path} does not exist. Check the path.") from error
@@ -101,7 +102,8 @@ def read_pages(path: Path, raw: BinaryIO) -> Iterator[Page]:
     parser = _PageParser(path)
     try:
         file = decompress(path, raw)
-        while chunk := file.read(_CHUNK_BYTES):
+        # Unlike read, read1 returns what is there before it meets damage.
+        while chunk := file.read1(_CHUNK_BYTES):
             yield from parser.feed(chunk)
         yield from parser.feed(b"", final=True)
     except DAMAGE as error:

@@ -91,7 +91,7 @@ def _rows(
                 f"{path}:{number}: no row (id,'language','title') at byte {position + 1}: {shown!r}. Fetch the file "
                 "again, or leave the row out with --skip-bad."
             )
-        malformed["malformed rows of langlinks"] += 1
+        malformed["langlinks: malformed row"] += 1
         following = _NEXT_ROW.search(line, position + 1)
         if following is None:
             return
