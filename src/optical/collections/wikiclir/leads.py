@@ -42,9 +42,29 @@ def lead_paragraphs(wikitext: str, site: Site) -> list[str]:
     What templates would write is left out. A lead in which a template or table is never closed ends before it.
     """
     import mwparserfromhell
+    from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
 
-    parsed = mwparserfromhell.parse(_lead_wikitext(wikitext))
-    lines = (tidy(line) for line in _text(parsed.nodes, site).splitlines())
+    def text(nodes: Iterable[object]) -> str:
+        parts: list[str] = []
+        for node in nodes:
+            if isinstance(node, Text):
+                parts.append(node.value)
+            elif isinstance(node, Wikilink):
+                if not _is_apart(str(node.title), site):
+                    parts.append(text((node.title if node.text is None else node.text).nodes).lstrip(":"))
+            elif isinstance(node, Tag):
+                name = str(node.tag).strip().lower()
+                if name == "br":
+                    parts.append(" ")
+                elif node.contents is not None and name not in _UNSEEN_TAGS:
+                    parts.append(text(node.contents.nodes))
+            elif isinstance(node, ExternalLink) and node.title is not None:
+                parts.append(text(node.title.nodes))
+            elif isinstance(node, HTMLEntity):
+                parts.append(node.normalize())
+        return "".join(parts)
+
+    lines = map(tidy, text(mwparserfromhell.parse(_lead_wikitext(wikitext)).nodes).splitlines())
     return [line for line in lines if any(map(str.isalnum, line))]
 
 
@@ -91,29 +111,6 @@ def _outside_braces(text: str) -> str:
     if not opened:
         kept.append(text[position:])
     return "".join(kept)
-
-
-def _text(nodes: Iterable[object], site: Site) -> str:
-    from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
-
-    parts: list[str] = []
-    for node in nodes:
-        if isinstance(node, Text):
-            parts.append(str(node.value))
-        elif isinstance(node, Wikilink):
-            if not _is_apart(str(node.title), site):
-                parts.append(_text((node.title if node.text is None else node.text).nodes, site).lstrip(":"))
-        elif isinstance(node, Tag):
-            name = str(node.tag).strip().lower()
-            if name == "br":
-                parts.append(" ")
-            elif node.contents is not None and name not in _UNSEEN_TAGS:
-                parts.append(_text(node.contents.nodes, site))
-        elif isinstance(node, ExternalLink) and node.title is not None:
-            parts.append(_text(node.title.nodes, site))
-        elif isinstance(node, HTMLEntity):
-            parts.append(node.normalize())
-    return "".join(parts)
 
 
 def _is_apart(target: str, site: Site) -> bool:
