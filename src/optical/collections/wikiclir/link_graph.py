@@ -1,11 +1,11 @@
 """Which articles of a wiki link to each other, in arrays of integers.
 
-Memory for the English Wikipedia of 2025 (7 million articles, 11 million redirects, about 200 million links between
-articles): 20 bytes an article (key, id, number of links) and 12 more once sorted, 7e6 * 32 = 0.22 GB; 16 bytes a
-redirect, twice that while they are sorted with their order, 11e6 * 40 = 0.44 GB. Links lie in temporary files: 8 bytes
-a link of any article (200e6 * 8 = 1.6 GB of disk) and 8 bytes a link from or to an article of interest (at most as
-much again), which are sorted in a memory map that the system may write back at any time. Mutual links take 16 bytes
-each way.
+Memory, for the English Wikipedia of 2025 (7 million articles, 11 million redirects, about 200 million links between
+articles): 32 bytes an article (id, key, key and index in sorted order, number of links) and 16 a redirect stay,
+7e6 * 32 + 11e6 * 16 = 0.40 GB; while redirects are sorted they take 40, which makes the peak, 0.66 GB. The links lie
+in temporary files: 8 bytes for each link of any article (200e6 * 8 = 1.6 GB of disk) and 8 for each from or to an
+article of interest (at most as much again), which are sorted in a memory map that the system may write back at any
+time. A mutual link of an article of interest takes 8 bytes, three times that while they are sorted.
 """
 
 import tempfile
@@ -24,6 +24,7 @@ Indices = npt.NDArray[np.int64]
 
 _MOST_REDIRECTS = 3
 _LINKS_AT_ONCE = 1 << 20
+_LOW_HALF = (1 << 32) - 1
 
 
 class LinkGraph:
@@ -62,8 +63,9 @@ class LinkGraph:
         Raises:
             OpticalError: two articles have the same page id.
         """
-        self.page_ids: Keys = np.array(self._ids, dtype=np.uint64)
-        self.keys: Keys = np.array(self._keys, dtype=np.uint64)
+        # Views, not copies.
+        self.page_ids: Keys = np.asarray(self._ids)
+        self.keys: Keys = np.asarray(self._keys)
         ordered = np.sort(self.page_ids)
         if (repeated := ordered[1:][ordered[1:] == ordered[:-1]]).size:
             raise OpticalError(
@@ -71,10 +73,11 @@ class LinkGraph:
             )
         self._order = np.argsort(self.keys).astype(np.int32)
         self._sorted_keys = self.keys[self._order]
-        order = np.argsort(np.array(self._redirects, dtype=np.uint64))
-        self._sorted_redirects = np.array(self._redirects, dtype=np.uint64)[order]
-        self._sorted_targets = np.array(self._redirect_targets, dtype=np.uint64)[order]
-        del self._keys, self._ids, self._redirects, self._redirect_targets
+        redirects, targets = np.asarray(self._redirects), np.asarray(self._redirect_targets)
+        order = np.argsort(redirects)
+        self._sorted_redirects: Keys = redirects[order]
+        self._sorted_targets: Keys = targets[order]
+        del self._redirects, self._redirect_targets
 
     def __len__(self) -> int:
         return len(self._link_counts)
@@ -110,28 +113,31 @@ class LinkGraph:
                 kept = (targets >= 0) & (targets != sources)
                 kept &= of[sources] | of[targets]
                 _directed(sources[kept], targets[kept]).tofile(file)
-            return MutualLinks(*_both_ways(file), of)
+            return MutualLinks(_both_ways(file), of)
 
 
 class MutualLinks:
-    """For every article of interest, the articles mutually linked with it."""
+    """For every article of interest, the articles mutually linked with it.
 
-    def __init__(self, low: Indices, high: Indices, of: npt.NDArray[np.bool_]) -> None:
-        articles, neighbours = np.concatenate([low, high]), np.concatenate([high, low])
-        kept = of[articles]
-        articles, neighbours = articles[kept], neighbours[kept]
-        order = np.lexsort((neighbours, articles))
-        self._articles: Indices = articles[order]
-        self._neighbours: Indices = neighbours[order]
+    Args:
+        pairs: integers, each of two indices: ``one << 32 | other``.
+        of: the articles of interest.
+    """
+
+    def __init__(self, pairs: Indices, of: npt.NDArray[np.bool_]) -> None:
+        both = np.concatenate([pairs, (pairs & _LOW_HALF) << 32 | pairs >> 32])
+        both = both[of[both >> 32]]
+        both.sort()
+        self._pairs: Indices = both
 
     def neighbours(self, article: int) -> Indices:
         """Return the indices of the articles mutually linked with ``article``, rising."""
-        start, end = np.searchsorted(self._articles, [article, article + 1])
-        return self._neighbours[start:end]
+        start, end = np.searchsorted(self._pairs, [article << 32, (article + 1) << 32])
+        return np.bitwise_and(self._pairs[start:end], _LOW_HALF)
 
     def all_neighbours(self) -> Indices:
         """Return the indices of all articles mutually linked with an article of interest, with repetitions."""
-        return self._neighbours
+        return np.bitwise_and(self._pairs, _LOW_HALF)
 
 
 def _find(ordered: Keys, keys: Keys) -> tuple[Indices, npt.NDArray[np.bool_]]:
@@ -141,23 +147,23 @@ def _find(ordered: Keys, keys: Keys) -> tuple[Indices, npt.NDArray[np.bool_]]:
     return places, ordered[places] == keys
 
 
-def _directed(sources: Indices, targets: Indices) -> Keys:
+def _directed(sources: Indices, targets: Indices) -> Indices:
     """Return links as integers: lower index, higher index, direction, so that the two ways of a pair sort together."""
     low, high = np.minimum(sources, targets), np.maximum(sources, targets)
-    return ((low << 32) | (high << 1) | (sources < targets)).astype(np.uint64)
+    directed: Indices = low << 32 | high << 1 | (sources < targets)
+    return directed
 
 
-def _both_ways(file: IO[bytes]) -> tuple[Indices, Indices]:
-    """Return the lower and higher indices of pairs that are linked in both directions."""
+def _both_ways(file: IO[bytes]) -> Indices:
+    """Return the pairs that are linked in both directions, as integers ``lower index << 32 | higher index``."""
     file.flush()
-    if file.tell() == 0:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    links = np.memmap(file, dtype=np.uint64, mode="r+")
-    links.sort()
-    found = []
-    for start in range(0, len(links) - 1, _LINKS_AT_ONCE):
-        block = np.array(links[start : start + _LINKS_AT_ONCE + 1])
-        backward = block[:-1]
-        found.append(backward[(backward & np.uint64(1) == 0) & (block[1:] == backward + np.uint64(1))])
-    pairs = np.concatenate(found).astype(np.int64) if found else np.zeros(0, dtype=np.int64)
-    return pairs >> 32, (pairs & 0xFFFFFFFF) >> 1
+    found = [np.zeros(0, dtype=np.int64)]
+    if file.tell():
+        links = np.memmap(file, dtype=np.int64, mode="r+")
+        links.sort()
+        for start in range(0, len(links) - 1, _LINKS_AT_ONCE):
+            block = np.array(links[start : start + _LINKS_AT_ONCE + 1])
+            backward = block[:-1]
+            found.append(backward[(backward & 1 == 0) & (block[1:] == backward + 1)])
+    both = np.concatenate(found)
+    return (both >> 32) << 32 | (both & _LOW_HALF) >> 1
