@@ -11,7 +11,19 @@ import typer
 from rich.console import Console
 
 from optical import __version__
-from optical.cli import align, data, demo, distill, evaluate, explain, graft, index, search, study
+from optical.cli import (
+    align,
+    build_wikiclir,
+    data,
+    demo,
+    distill,
+    evaluate,
+    explain,
+    graft,
+    index,
+    search,
+    study,
+)
 from optical.errors import OpticalError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -92,6 +104,7 @@ study.app.command()(_explained(study.report))
 app.add_typer(study.app, name="study")
 data.app.command("list")(_explained(data.list_known))
 data.app.command()(_explained(data.get))
+data.app.command()(_explained(build_wikiclir.build_wikiclir))
 app.add_typer(data.app, name="data")
 
 

@@ -1,7 +1,6 @@
 """Translate the queries with a machine translation model, then search in English."""
 
 import difflib
-import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from optical.collections import Run
 from optical.errors import OpticalError
+from optical.packages import require_package
 from optical.rivals.system import System
 
 BEAMS = 4
@@ -126,19 +126,13 @@ class QueryTranslation:
         return {query: run.get(query, {}) for query in queries}
 
 
-def require_package(package: str) -> None:
-    """Raise :class:`OpticalError` unless a package that only the study needs is installed."""
-    if importlib.util.find_spec(package) is None:
-        raise OpticalError(f"This needs the package {package}. Install it with: pip install 'optical[study]'")
-
-
 def _load(name: str) -> tuple[Any, Any]:
     _require_checkpoint(name)
     try:
         return AutoTokenizer.from_pretrained(name), AutoModelForSeq2SeqLM.from_pretrained(name)
     except (ImportError, OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         # What transformers raises for lack of the package differs from tokenizer to tokenizer.
-        require_package("sentencepiece")
+        require_package("sentencepiece", extra="study")
         reason = str(error).strip().partition("\n")[0]
         raise OpticalError(
             f"{name} could not be loaded as a translator ({reason}). Give a sequence-to-sequence checkpoint such as "

@@ -31,9 +31,10 @@ from optical.distillation.trainer import last_checkpoint
 from optical.encoders import PROVENANCE_FILE, versions
 from optical.errors import OpticalError
 from optical.files import create_folder, replace_file, require_absent
+from optical.packages import require_package
 from optical.rivals.guided_alignment import SubwordTranslations
 from optical.rivals.subwords import LONGEST_SENTENCE, learn_subwords
-from optical.rivals.translation import Translator, require_package
+from optical.rivals.translation import Translator
 from optical.rivals.translator_settings import TranslatorSettings
 
 _LEAST_CHECKPOINTS = 4
@@ -80,7 +81,7 @@ def train_translator(
             holds something else.
     """
     require_absent(output)
-    require_package("sacrebleu")
+    require_package("sacrebleu", extra="study")
     chosen = TranslatorSettings(steps, seed, held_back, **settings)
     started = time.monotonic()
     training, development = bitext.split(held_back, seed)
