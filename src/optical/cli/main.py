@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from optical import __version__
-from optical.cli import align, demo, distill, evaluate, graft, index, search, study
+from optical.cli import align, demo, distill, evaluate, graft, index, search, study, supervise
 from optical.errors import OpticalError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -58,8 +58,8 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
             _fail(str(error))
         except KeyboardInterrupt:
             _fail(
-                "Stopped; nothing half-written is left. Give the same command again: `optical distill` goes on from "
-                "its last checkpoint, `optical study` where it was.",
+                "Stopped; nothing half-written is left. Give the same command again: `optical distill` and "
+                "`optical supervise` go on from the last checkpoint, `optical study` where it was.",
                 code=130,
             )
         except Exception as error:
@@ -79,6 +79,7 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
 for _command in (
     graft.graft,
     distill.distill,
+    supervise.supervise,
     index.index,
     search.search,
     evaluate.evaluate,

@@ -1,12 +1,13 @@
 """Token vectors of many texts in one file, mapped from disk."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 
 class VectorFile:
@@ -42,3 +43,9 @@ class VectorFile:
                 lengths.append(len(tokens))
         np.save(folder / "starts.npy", np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))))
         (folder / "shape.json").write_text(json.dumps({"dimension": dimension}), encoding="utf-8")
+
+
+def pad_vectors(vectors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the vectors of several texts as one batch (B, n, d), and which of it are theirs, (B, n) bool."""
+    mask = pad_sequence([torch.ones(len(v), dtype=torch.bool) for v in vectors], batch_first=True)
+    return pad_sequence(list(vectors), batch_first=True), mask
