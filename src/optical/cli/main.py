@@ -11,7 +11,19 @@ import typer
 from rich.console import Console
 
 from optical import __version__
-from optical.cli import align, demo, distill, evaluate, graft, index, search, study, supervise
+from optical.cli import (
+    align,
+    data,
+    demo,
+    distill,
+    evaluate,
+    graft,
+    index,
+    search,
+    study,
+    supervise,
+    translate,
+)
 from optical.errors import OpticalError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -59,7 +71,8 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             _fail(
                 "Stopped; nothing half-written is left. Give the same command again: `optical distill` and "
-                "`optical supervise` go on from the last checkpoint, `optical study` where it was.",
+                "`optical supervise` go on from the last checkpoint, `optical study` and `optical data` where "
+                "they were.",
                 code=130,
             )
         except Exception as error:
@@ -90,6 +103,8 @@ for _command in (
 study.app.command()(_explained(study.run))
 study.app.command()(_explained(study.report))
 app.add_typer(study.app, name="study")
+data.app.command()(_explained(translate.translate))
+app.add_typer(data.app, name="data")
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
