@@ -12,6 +12,7 @@ from optical.collections import read_queries
 from optical.errors import OpticalError
 from optical.rivals import Translator, translate_queries
 
+from .test_translation import SENTENCES, made
 from .toy_language import to_toy, toy_bitext
 
 
@@ -28,10 +29,10 @@ def queries(tmp_path: Path) -> Path:
 def test_each_query_gets_its_translation(toy_translator: Path, queries: Path, tmp_path: Path) -> None:
     output = tmp_path / "made" / "translated.tsv"
     translate_queries(queries, toy_translator, output, batch_size=4)
-    source, made = read_queries(queries), read_queries(output)
-    assert list(made) == list(source)
+    source, translated = read_queries(queries), read_queries(output)
+    assert list(translated) == list(source)
     expected = Translator(toy_translator, batch_size=1).translate(list(source.values()))
-    assert list(made.values()) == expected
+    assert list(translated.values()) == expected
     assert sorted(each.name for each in output.parent.iterdir()) == [
         "translated.tsv",
         "translated.tsv.provenance.json",
@@ -46,7 +47,7 @@ def test_each_query_gets_its_translation(toy_translator: Path, queries: Path, tm
 
     as_json = tmp_path / "translated.jsonl"
     translate_queries(queries, toy_translator, as_json, batch_size=4)
-    assert read_queries(as_json) == made
+    assert read_queries(as_json) == translated
 
 
 class StoppedError(Exception):
@@ -102,24 +103,24 @@ def test_a_query_without_translation_stays_as_it_is(
 
 
 def test_refusals_leave_nothing(toy_translator: Path, queries: Path, tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    made.mkdir()
+    folder = tmp_path / "made"
+    folder.mkdir()
     for output, more, says in (
         ("a.tsv.gz", {}, "would not be compressed"),
         ("a.tsv", {"target": "swh_Latn"}, "translates into one language only"),
         ("a.tsv", {"batch_size": 0}, "batch_size is 0"),
     ):
         with pytest.raises(OpticalError, match=says):
-            translate_queries(queries, toy_translator, made / output, **more)
+            translate_queries(queries, toy_translator, folder / output, **more)
     with pytest.raises(OpticalError, match="holds no translator"):
-        translate_queries(queries, made, made / "a.tsv")
+        translate_queries(queries, folder, folder / "a.tsv")
     with pytest.raises(OpticalError, match="does not exist"):
-        translate_queries(tmp_path / "none.tsv", toy_translator, made / "a.tsv")
-    assert list(made.iterdir()) == []
-    (made / "a.tsv").write_text("precious")
+        translate_queries(tmp_path / "none.tsv", toy_translator, folder / "a.tsv")
+    assert list(folder.iterdir()) == []
+    (folder / "a.tsv").write_text("precious")
     with pytest.raises(OpticalError, match="exists already"):
-        translate_queries(queries, toy_translator, made / "a.tsv")
-    assert (made / "a.tsv").read_text() == "precious"
+        translate_queries(queries, toy_translator, folder / "a.tsv")
+    assert (folder / "a.tsv").read_text() == "precious"
 
 
 def test_a_converted_folder_without_the_package_says_what_to_install(
@@ -134,28 +135,36 @@ def test_a_converted_folder_without_the_package_says_what_to_install(
 
 def convert(checkpoint: Path, folder: Path) -> Path:
     converters = pytest.importorskip("ctranslate2.converters")
-    tokenizer = [path.name for path in checkpoint.glob("tokenizer*")]
+    tokenizer = [path.name for path in checkpoint.glob("*token*")]
     converters.TransformersConverter(str(checkpoint), copy_files=tokenizer).convert(str(folder))
     return folder
 
 
-def test_a_converted_translator_says_the_same(toy_translator: Path, queries: Path, tmp_path: Path) -> None:
-    converted = convert(toy_translator, tmp_path / "converted")
+@pytest.mark.parametrize(
+    ("family", "codes"),
+    [("nllb", {"source": "swh_Latn", "target": "eng_Latn"}), ("madlad", {"target": "en"})],
+)
+def test_a_converted_translator_says_the_same(
+    family: str, codes: dict[str, str], queries: Path, tmp_path: Path
+) -> None:
+    """Codes of languages stand at the head of the translation in one family, at that of the text in the other."""
+    checkpoint = made(family, tmp_path)
+    converted = convert(checkpoint, tmp_path / "converted")
     assert (converted / "model.bin").is_file()
-    for model, output in ((toy_translator, "torch.tsv"), (converted, "ctranslate2.tsv")):
-        translate_queries(queries, model, tmp_path / output, batch_size=4)
-    expected, made = read_queries(tmp_path / "torch.tsv"), read_queries(tmp_path / "ctranslate2.tsv")
-    # Of hypotheses that end up near one another, the two searches may drop different ones.
-    assert sum(made[query] == expected[query] for query in expected) >= 36
+    queries.write_text("".join(f"{number}\t{text}\n" for number, text in enumerate(SENTENCES)))
+    for model, output in ((checkpoint, "torch.tsv"), (converted, "ctranslate2.tsv")):
+        translate_queries(queries, model, tmp_path / output, **codes, batch_size=2)
+    assert (tmp_path / "torch.tsv").read_text() == (tmp_path / "ctranslate2.tsv").read_text()
     provenance = json.loads((tmp_path / "ctranslate2.tsv.provenance.json").read_text("utf-8"))
     assert "ctranslate2" in provenance["versions"]
+    assert (provenance["source"], provenance["target"]) == (codes.get("source"), codes["target"])
 
 
-def test_a_damaged_or_incomplete_conversion(toy_translator: Path, tmp_path: Path) -> None:
-    converted = convert(toy_translator, tmp_path / "converted")
+def test_a_damaged_or_incomplete_conversion(tmp_path: Path) -> None:
+    converted = convert(made("madlad", tmp_path), tmp_path / "converted")
     (converted / "model.bin").write_bytes((converted / "model.bin").read_bytes()[:1000])
     with pytest.raises(OpticalError, match=r"is damaged or incomplete.*Convert the checkpoint again"):
-        Translator(converted)
+        Translator(converted, target="en")
     (converted / "tokenizer_config.json").unlink()
     with pytest.raises(OpticalError, match="has no tokenizer"):
-        Translator(converted)
+        Translator(converted, target="en")

@@ -93,7 +93,7 @@ def test_every_kind_of_student(
         tmp_path / "student",
         student=kind,
         bitext=bitext,
-        steps=20,
+        steps=8,
         **{**SMALL, "embedding_learning_rate": 1e-2},
     )
     made = read_provenance(tmp_path / "student")
