@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from optical.errors import OpticalError
-from optical.files import create_folder, replace_file, require_absent
+from optical.files import create_folder, folder_once, replace_file, require_absent
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002])
@@ -126,3 +126,24 @@ def test_permissions_are_those_of_any_other_new_file(tmp_path: Path, umask: int)
     for kind in ("file", "folder"):
         assert (tmp_path / kind).stat().st_mode == (tmp_path / f"plain {kind}").stat().st_mode
     assert os.umask(umask) == umask  # looking at it must not change it
+
+
+def test_a_folder_is_made_once_and_whole(tmp_path: Path) -> None:
+    target, made = tmp_path / "cache" / "folder", []
+
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise ValueError("interrupted")
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        (folder / "whole").write_text("whole")
+
+    with pytest.raises(ValueError, match="interrupted"):
+        folder_once(target, fail)
+    assert not target.exists()
+    for _ in range(2):
+        assert folder_once(target, make) == target
+    assert len(made) == 1
+    assert [path.name for path in target.iterdir()] == ["whole"]
+    assert sorted(path.name for path in target.parent.iterdir()) == ["folder", "folder.lock"]

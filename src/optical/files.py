@@ -6,9 +6,11 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from optical.errors import OpticalError
 
@@ -44,6 +46,19 @@ def create_folder(target: Path) -> Iterator[Path]:
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def folder_once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Return the folder ``target``, which ``make`` fills unless it is there, all or nothing.
+
+    Of several processes that ask for it at the same time, one makes it and the others wait.
+    """
+    _make_parent(target)
+    with FileLock(target.with_suffix(".lock")):
+        if not target.exists():
+            with create_folder(target) as folder:
+                make(folder)
+    return target
 
 
 def require_absent(target: Path) -> None:

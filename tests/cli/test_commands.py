@@ -20,7 +20,7 @@ from optical.distillation import RECIPES, Settings
 from ..distillation.toy import make_pairs
 from .conftest import Outcome
 
-COMMANDS = ("graft", "distill", "index", "search", "evaluate", "align", "study", "demo")
+COMMANDS = ("graft", "distill", "supervise", "index", "search", "evaluate", "align", "study", "demo")
 NOISE = re.compile(r"Writing model|Loading weights|widget|Warning|\[transformers\]")
 SMALL = ("--steps", 4, "--batch-size", 16, "--held-back", 40, "--evaluations", 2)
 

@@ -23,6 +23,8 @@ from optical.cli import (
     index,
     search,
     study,
+    supervise,
+    translate,
 )
 from optical.errors import OpticalError
 
@@ -70,8 +72,9 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
             _fail(str(error))
         except KeyboardInterrupt:
             _fail(
-                "Stopped; nothing half-written is left. Give the same command again: `optical distill` goes on from "
-                "its last checkpoint, `optical study` where it was.",
+                "Stopped; nothing half-written is left. Give the same command again: `optical distill` and "
+                "`optical supervise` go on from the last checkpoint, `optical study` and `optical data` where "
+                "they were.",
                 code=130,
             )
         except Exception as error:
@@ -91,6 +94,7 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
 for _command in (
     graft.graft,
     distill.distill,
+    supervise.supervise,
     index.index,
     search.search,
     explain.explain,
@@ -105,6 +109,7 @@ app.add_typer(study.app, name="study")
 data.app.command("list")(_explained(data.list_known))
 data.app.command()(_explained(data.get))
 data.app.command()(_explained(build_wikiclir.build_wikiclir))
+data.app.command()(_explained(translate.translate))
 app.add_typer(data.app, name="data")
 
 

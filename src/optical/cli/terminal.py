@@ -86,7 +86,8 @@ def report_student(folder: Path) -> None:
     provenance = read_provenance(folder)
     bitext: dict[str, Any] = provenance["bitext"]
     dropped = ", ".join(f"{count} {reason}" for reason, count in bitext["dropped"].items() if count)
-    say(f"Bitext: {bitext['pairs']} pairs" + (f" (dropped: {dropped})" if dropped else ""))
+    if bitext["pairs"]:
+        say(f"Bitext: {bitext['pairs']} pairs" + (f" (dropped: {dropped})" if dropped else ""))
     student: dict[str, Any] = provenance["student"]
     if "tokens" in student:
         say(
