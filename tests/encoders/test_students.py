@@ -194,13 +194,11 @@ def test_a_vocabulary_with_gaps_is_grafted_all_the_same(
         assert int(cosines.argmax()) == vocabulary(teacher)[english]
 
 
-def test_a_teacher_with_another_vocabulary_is_transplanted_but_not_grafted(
-    make_teacher: MakeTeacher, roberta_folder: Path, bitext: Bitext
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_teacher_with_other_special_tokens_keeps_their_ways(
+    make_teacher: MakeTeacher, roberta_folder: Path, bitext: Bitext, kind: str
 ) -> None:
-    teacher = make_teacher(roberta_folder)
-    with pytest.raises(OpticalError, match="WordPiece"):
-        make_student("graft", teacher, bitext)
-    student = make_student("transplant", teacher, bitext).encoder.eval()
+    student = make_student(kind, make_teacher(roberta_folder), bitext).encoder.eval()
     assert query_transformer(student).auto_model.get_input_embeddings().padding_idx == 1
     # Padded beside a long sentence, a short one gets the same vectors.
     short, long = bitext.foreign[0], " ".join(bitext.foreign[:4])

@@ -15,7 +15,8 @@ class Settings:
     """Settings of a distillation run.
 
     Attributes:
-        student: "graft", "transplant", or the Hub id or folder of a checkpoint.
+        student: "graft", "transplant", the Hub id or folder of a checkpoint, or "graft:CHECKPOINT" and
+            "transplant:CHECKPOINT".
         objective: formula of the training loss, e.g. "optical" or "optical + 0.5*mean-pool"; the names are those of
             :func:`optical.objectives.make_objective`.
         eps: entropy of the transport plan, in units of the cost; see :class:`optical.objectives.OptimalTransportLoss`.
