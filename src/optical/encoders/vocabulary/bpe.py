@@ -35,11 +35,11 @@ def _merge_bytes(state: dict[str, Any], texts: Sequence[str]) -> list[str]:
     """Make a token of each letter of another script than Latin, however rare."""
     backend = from_state(state)
     spelling = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    letters = count_characters(backend, texts)
-    for letter in sorted(letters):
-        count = letters.pop(letter)
-        if not letter.isascii() and is_harmless(letter):
-            letters[spelling.pre_tokenize_str(letter)[0][0]] = count
+    letters = {
+        spelling.pre_tokenize_str(letter)[0][0]: count
+        for letter, count in count_characters(backend, texts).items()
+        if not letter.isascii() and is_harmless(letter)
+    }
     return _append(state, continue_merges(split_counts(backend, letters), _ranks(state), 1))
 
 

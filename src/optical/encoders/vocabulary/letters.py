@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, pre_tokenizers
@@ -41,7 +41,7 @@ def count_letter_runs(backend: Tokenizer, texts: Sequence[str], *, byte_level: b
     return counts
 
 
-def split_counts(backend: Tokenizer, counts: Counter[str]) -> dict[tuple[str, ...], int]:
+def split_counts(backend: Tokenizer, counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:
     """Return the tokens that the model makes of each run or character, and how often it occurs."""
     split: Counter[tuple[str, ...]] = Counter()
     for run, count in counts.items():
