@@ -82,6 +82,19 @@ def test_from_bitext_to_figures(
         assert f"{value:.4f}" in measured.out
 
 
+def test_another_encoder_than_the_teacher_is_grafted(
+    command: Callable[..., Outcome], teacher: Path, bert_folder: Path, bitext: Path, tmp_path: Path
+) -> None:
+    kind = f"graft:{bert_folder}"
+    made = command(
+        *("graft", "--teacher", teacher, "--bitext", bitext, "--output", tmp_path / "made", "--student", kind)
+    )
+    assert made.code == 0
+    assert re.search(
+        rf"Student: {re.escape(kind)}, \d+ tokens: \d+ initialised from their translations", made.out
+    )
+
+
 def test_teacher_that_is_no_late_interaction_model(
     command: Callable[..., Outcome], bert_folder: Path, bitext: Path, tmp_path: Path
 ) -> None:

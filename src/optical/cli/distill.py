@@ -22,7 +22,11 @@ def distill(
         ),
     ] = None,
     student: Annotated[
-        str, typer.Option(help="graft, transplant, or any encoder to start from (Hub id or folder).")
+        str,
+        typer.Option(
+            help="graft, transplant, any encoder to start from (Hub id or folder), or graft:ENCODER: that encoder "
+            "with words of the new language added. Likewise transplant:ENCODER."
+        ),
     ] = "graft",
     objective: Annotated[
         str,

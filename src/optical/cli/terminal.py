@@ -92,6 +92,6 @@ def report_student(folder: Path) -> None:
     if "tokens" in student:
         say(
             f"Student: {student['kind']}, {student['tokens']} tokens: {student['translated']} initialised from "
-            f"their translations, {student['replaced']} of the teacher's replaced by theirs, {student['kept']} of the "
-            f"teacher's kept, {student['pieced']} without translation made of the teacher's pieces"
+            f"their translations, {student['replaced']} old ones replaced by theirs, {student['kept']} old ones kept, "
+            f"{student['pieced']} without translation made of old pieces"
         )

@@ -93,7 +93,7 @@ def graft(
     seed: int = 0,
     strict: bool = False,
 ) -> MultiVectorEncoder:
-    """Make an untrained student ("graft" or "transplant") and save it: it searches as it is.
+    """Make an untrained student and save it: a graft or transplant of the teacher searches as it is.
 
     Arguments, result and errors are those of :func:`distill`.
     """
