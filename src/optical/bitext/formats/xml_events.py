@@ -75,8 +75,8 @@ def read_xml(opened: Callable[[], IO[bytes]], file: str) -> Iterator[Event]:
     """Yield the events of a document in a stream of bytes; ``file`` is what errors call it.
 
     Raises:
-        OpticalError: as :func:`xml_events`; the stream cannot be read, or (as :class:`BrokenFileError`) is broken XML or
-            an archive cut short.
+        OpticalError: as :func:`xml_events`; the stream cannot be read, or (as :class:`BrokenFileError`) is broken XML
+            or an archive cut short.
     """
     line = 0
     try:
