@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from optical.errors import OpticalError
 
@@ -102,8 +102,29 @@ def open_binary(path: Path) -> IO[bytes]:
     """
     if path.suffix not in _COMPRESSIONS:
         return path.open("rb")
-    # The buffer finds the ends of lines several times faster than the decompressors' own readline.
-    return io.BufferedReader(cast(io.RawIOBase, _COMPRESSIONS[path.suffix][1](path)), _BUFFER)
+    return buffered(_COMPRESSIONS[path.suffix][1](path))
+
+
+def buffered(decompressor: io.BufferedIOBase) -> IO[bytes]:
+    """Return the stream with a buffer, which finds the ends of lines several times faster than decompressors do."""
+    return io.BufferedReader(_Raw(decompressor), _BUFFER)
+
+
+class _Raw(io.RawIOBase):
+    """A decompressor read piece by piece, so that all in front of the place where it fails arrives."""
+
+    def __init__(self, decompressor: io.BufferedIOBase) -> None:
+        self._decompressor = decompressor
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._decompressor.readinto1(buffer)
+
+    def close(self) -> None:
+        self._decompressor.close()
+        super().close()
 
 
 def read_error(file: str | Path, line: int, error: Exception) -> OpticalError:

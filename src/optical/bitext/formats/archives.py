@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from optical.errors import OpticalError
-from optical.files import READ_ERRORS, read_error, require_file
+from optical.files import READ_ERRORS, buffered, read_error, require_file
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
@@ -41,6 +41,8 @@ def member_opener(archive: zipfile.ZipFile, member: str) -> Callable[[], IO[byte
 
     def opened() -> IO[bytes]:
         stream = archive.open(member)
-        return io.BufferedReader(cast(io.RawIOBase, gzip.open(stream) if member.endswith(".gz") else stream))
+        return buffered(
+            gzip.GzipFile(fileobj=stream) if member.endswith(".gz") else cast(io.BufferedIOBase, stream)
+        )
 
     return opened

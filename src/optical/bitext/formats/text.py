@@ -49,7 +49,8 @@ def choose_languages(languages: Iterable[str], source: Source) -> tuple[str | No
         if same_language(language, source.english) if source.english else is_english(language):
             english = english or language
         elif source.foreign is None:
-            others.append(language)
+            if not is_english(language):
+                others.append(language)
         elif same_language(language, source.foreign):
             foreign = foreign or language
     if len(others) > 1:
