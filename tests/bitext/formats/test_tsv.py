@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import random
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -114,7 +115,8 @@ def test_lines_around_the_bound(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compression", [".gz", ".xz", ".zst"])
 def test_an_archive_cut_short(compression: str, tmp_path: Path) -> None:
-    lines = [f"sentence {number} {hash(str(number))}\tsentensi {number}" for number in range(5000)]
+    numbers = random.Random(0).sample(range(10**9), 5000)
+    lines = [f"sentence {number}\tsentensi {number}" for number in numbers]
     whole = COMPRESSIONS[compression]("\n".join(lines).encode())
     source = tmp_path / f"t.tsv{compression}"
     source.write_bytes(whole[: len(whole) * 2 // 3])
@@ -124,8 +126,7 @@ def test_an_archive_cut_short(compression: str, tmp_path: Path) -> None:
     *kept, note = read_pairs(source, skip_bad=True)
     assert [f"{english}\t{foreign}" for english, foreign, *_ in kept] == lines[: len(kept)]
     assert note.note.startswith(f"{source}:{len(kept) + 1}: broken ")
-    if compression == ".gz":
-        assert len(kept) > 2000
+    assert compression != ".gz" or len(kept) > 2000
 
 
 @pytest.mark.parametrize("compression", [".gz", ".xz", ".zst"])

@@ -14,9 +14,10 @@ PREFIX = "hf:"
 
 def read(source: Source, _skip_bad: bool) -> Iterator[Pair | Malformed]:
     """Yield the pairs of a dataset written as ``hf:owner/name``, ``hf:owner/name/configuration`` or ``hf:folder``."""
+    name, configuration = _named(source.place.removeprefix(PREFIX))
     number = 0
     try:
-        for number, record in enumerate(_records(source), start=1):
+        for number, record in enumerate(_records(name, configuration, source.split or "train"), start=1):
             try:
                 english, foreign = sides_of_record(record, source)
             except ValueError as error:
@@ -34,19 +35,20 @@ def read(source: Source, _skip_bad: bool) -> Iterator[Pair | Malformed]:
         raise OpticalError(f"{source.place} is empty. Name a dataset with sentence pairs in it.")
 
 
-def _records(source: Source) -> Iterator[Any]:
+def _records(name: str, configuration: str | None, split: str) -> Iterator[Any]:
     import datasets
 
-    name, configuration = _named(source.place.removeprefix(PREFIX))
-    yield from datasets.load_dataset(name, configuration, split=source.split or "train", streaming=True)
+    yield from datasets.load_dataset(name, configuration, split=split, streaming=True)
 
 
 def _named(name: str) -> tuple[str, str | None]:
-    """Divide owner/name/configuration or folder/configuration."""
+    """Divide owner/name/configuration, or folder/configuration where the folder is given as /folder or ./folder."""
     path = Path(name)
     if path.is_dir():
         return name, None
-    if (path.is_absolute() or name.startswith(".")) and path.parent.is_dir():
+    if path.is_absolute() or name.startswith("."):
+        if not path.parent.is_dir():
+            raise OpticalError(f"{PREFIX}{name}: there is no such folder. Check the path.")
         return str(path.parent), path.name
     owner, *rest = name.split("/", 2)
     return "/".join([owner, *rest[:1]]), (rest[1] if len(rest) == 2 else None)

@@ -1,6 +1,7 @@
 """XML as a stream of events, without what makes XML of strangers dangerous."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Literal, NamedTuple
 from xml.parsers import expat
@@ -25,7 +26,7 @@ class Event(NamedTuple):
 
 
 def xml_events(chunks: Iterable[bytes | str], file: str) -> Iterator[Event]:
-    """Yield the events of a document that comes in pieces.
+    """Yield the events of a document that comes in pieces, none of them empty.
 
     A DTD is allowed but neither fetched nor read: nothing outside of the document is ever opened.
 
@@ -57,8 +58,12 @@ def xml_events(chunks: Iterable[bytes | str], file: str) -> Iterator[Event]:
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.CharacterDataHandler = text
-    for chunk in chunks:
-        parser.Parse(chunk, False)
+    for chunk in itertools.chain(chunks, [b""]):
+        try:
+            parser.Parse(chunk, not chunk)
+        except expat.ExpatError:
+            yield from events
+            raise
         yield from events
         events.clear()
         # The parser keeps a tag or comment until it ends.
@@ -67,8 +72,9 @@ def xml_events(chunks: Iterable[bytes | str], file: str) -> Iterator[Event]:
             raise BrokenFileError(
                 file, parser.CurrentLineNumber, f"a tag or comment over {LONGEST} bytes", "Mend the file."
             )
-    parser.Parse(b"", True)
-    yield from events
+    # Or the parser and the functions above would hold each other in memory.
+    parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
+    parser.EntityDeclHandler = None
 
 
 def read_xml(opened: Callable[[], IO[bytes]], file: str) -> Iterator[Event]:
