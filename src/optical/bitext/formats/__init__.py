@@ -50,7 +50,7 @@ def read_pairs(source: str | Path, *, skip_bad: bool = False) -> Iterator[Pair |
     described = Source.parse(source)
     if described.split is not None and not described.place.startswith(hugging_face.PREFIX):
         raise OpticalError(f"{source}: only datasets (hf:...) have splits. Leave out split.")
-    return _capped(_reader(described)(described, skip_bad), described.cap, skip_bad)
+    return _until_cap_or_damage(_reader(described)(described, skip_bad), described.cap, skip_bad)
 
 
 def _reader(source: Source) -> _Reader:
@@ -68,7 +68,9 @@ def _reader(source: Source) -> _Reader:
     raise OpticalError(f"The name {place} tells no known format. Give {KNOWN_FORMATS}.")
 
 
-def _capped(items: Iterator[Pair | Malformed], cap: int | None, skip_bad: bool) -> Iterator[Pair | Malformed]:
+def _until_cap_or_damage(
+    items: Iterator[Pair | Malformed], cap: int | None, skip_bad: bool
+) -> Iterator[Pair | Malformed]:
     pairs = 0
     try:
         for item in items:
