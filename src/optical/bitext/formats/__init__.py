@@ -23,9 +23,8 @@ _READERS: dict[str, _Reader] = {
 }
 
 KNOWN_FORMATS = (
-    "lines english<TAB>foreign (.tsv, .txt), two aligned files (train.en,train.sw), JSON lines (.jsonl), "
-    "a translation memory (.tmx), a Moses zip of OPUS (.zip), an OPUS alignment beside its zips (en-sw.xml), all but "
-    "zips also compressed (.gz, .xz, .zst), or a Hugging Face dataset (hf:owner/name/configuration)"
+    "lines english<TAB>foreign (.tsv, .txt), two aligned files (train.en,train.sw), .jsonl, .tmx, a Moses zip or an "
+    "alignment of OPUS (.zip, .xml), all but zips also as .gz, .xz or .zst, or hf:owner/name/configuration"
 )
 """What :func:`read_pairs` reads, as error messages say it."""
 
