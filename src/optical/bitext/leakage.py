@@ -4,7 +4,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from optical.bitext.reading import Bitext
+from optical.bitext.bitext import Bitext
 from optical.bitext.words import words
 
 NEAR_COPY = 0.6

@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Pair(NamedTuple):
     """A sentence pair as its source has it, and where it stands: ``file`` as given, ``line`` from 1.
 
-    In sources without lines (a dataset, a translation memory) ``line`` counts the records.
+    In a translation memory it is the line where the unit starts; in a dataset, which has no lines, ``line`` counts
+    the records.
     """
 
     english: str

@@ -9,7 +9,9 @@ Teacher = Annotated[str, typer.Option(help="English encoder: Hub id or folder.")
 Bitext = Annotated[
     list[str],
     typer.Option(
-        help="Sentence pairs: a TSV (English, foreign) or two files as train.en,train.sw; plain or .gz. Repeatable."
+        help="Sentence pairs: TSV (English, foreign), two files as train.en,train.sw, .jsonl, .tmx, a zip or XML "
+        "alignment of OPUS, or hf:owner/name/configuration; plain, .gz, .xz or .zst. Options behind a question mark: "
+        "'train.tsv?english=2&cap=100000&weight=2'. Repeatable."
     ),
 ]
 Output = Annotated[Path, typer.Option(help="Folder to make; must not exist.")]
