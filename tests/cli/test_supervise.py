@@ -28,7 +28,7 @@ def collection(tmp_path: Path) -> Collection:
 def options(collection: Collection, teacher: Path, **changed: object) -> list[object]:
     given: dict[str, Any] = {
         **{"teacher": teacher, "queries": collection.queries, "passages": collection.passages},
-        **{"judgements": collection.judgements, "bitext": collection.bitext},
+        **{"qrels": collection.judgements, "bitext": collection.bitext},
         **{"steps": 4, "batch-size": 16, "held-back": 30, "evaluations": 1, **changed},
     }
     return [part for name, value in given.items() for part in (f"--{name}", value) if value is not None]
@@ -63,7 +63,7 @@ def test_defaults_are_those_of_the_library() -> None:
     [
         ({"objective": "kl"}, "no translations are given"),
         ({"bitext": None}, "made from bitext, and none is given"),
-        ({"judgements": "other.tsv"}, "None of the 150 queries"),
+        ({"qrels": "other.tsv"}, "None of the 150 queries"),
         ({"passages": "few.tsv"}, "few.tsv lacks 149 of the passages"),
         ({"negatives": "other.run"}, "ranks passages for 1 queries"),
     ],

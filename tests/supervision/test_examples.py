@@ -51,6 +51,32 @@ def test_queries_with_a_relevant_passage_are_kept_and_only_their_passages(files:
     assert examples.translations is None
 
 
+def test_negatives_of_triples(files: dict[str, Path], tmp_path: Path) -> None:
+    ir_datasets = pytest.importorskip("ir_datasets")
+    pairs = write_lines(
+        tmp_path / "pairs.tsv", "b\t1\t6", "z\t1\t5", "b\t1\t1", "b\t1\t4", "b\t1\t6", "b\t1\t2"
+    )
+    formats, download = ir_datasets.formats, ir_datasets.util.LocalDownload
+    name = "optical-negatives/train"
+    ir_datasets.registry.register(
+        name,
+        ir_datasets.Dataset(
+            formats.TsvQueries(download(files["queries"]), lang="sw"), formats.TsvDocPairs(download(pairs))
+        ),
+    )
+    ir_datasets.registry.register(
+        "optical-plain", ir_datasets.Dataset(formats.TsvQueries(download(files["queries"]), lang="sw"))
+    )
+    try:
+        examples = read(files, negatives=f"ir_datasets:{name}", depth=2)
+        with pytest.raises(OpticalError, match="optical-plain has no triples"):
+            read(files, negatives="ir_datasets:optical-plain")
+    finally:
+        del ir_datasets.registry._registered[name], ir_datasets.registry._registered["optical-plain"]
+    assert contents(examples, examples.negatives[0]) == ["fish a fish", "house an old house"]
+    assert examples.negatives[1] == []
+
+
 def test_negatives_are_what_is_ranked_and_not_relevant(files: dict[str, Path], tmp_path: Path) -> None:
     run = write_lines(
         tmp_path / "run",

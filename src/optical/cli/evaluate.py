@@ -13,13 +13,13 @@ def evaluate(
     index: Annotated[Path, typer.Argument(help="Folder made by `optical index`.")],
     encoder: Encoder,
     queries: Annotated[
-        Path,
+        str,
         typer.Option(
             help="TSV (id, text), jsonl, BEIR folder, TREC topics, AfriQA, ir_datasets:ID ...; plain or .gz."
         ),
     ],
     qrels: Annotated[
-        Path,
+        str,
         typer.Option(
             help="TSV (query, passage, relevance), TREC qrels, BEIR folder, ir_datasets:ID ...; plain or .gz."
         ),

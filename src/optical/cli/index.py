@@ -1,6 +1,5 @@
 """``optical index``: make an English passage collection searchable."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from optical.cli.options import Encoder, Output
 def index(
     encoder: Encoder,
     passages: Annotated[
-        Path,
+        str,
         typer.Option(
             help="TSV (id, text or id, title, text), jsonl, BEIR folder, TREC, XQuAD, ir_datasets:ID ...; plain or .gz."
         ),

@@ -13,24 +13,25 @@ def supervise(
     context: typer.Context,
     teacher: Teacher,
     queries: Annotated[
-        Path, typer.Option(help="Queries in the new language: TSV (id, text), .jsonl or BEIR folder.")
+        str, typer.Option(help="Queries in the new language: TSV (id, text), .jsonl or BEIR folder.")
     ],
     passages: Annotated[
-        Path, typer.Option(help="English passages: TSV (id, [title,] text), .jsonl or BEIR folder.")
+        str, typer.Option(help="English passages: TSV (id, [title,] text), .jsonl or BEIR folder.")
     ],
-    judgements: Annotated[
-        Path, typer.Option(help="Relevant passages of the queries: TREC or BEIR, 1 and above is relevant.")
+    qrels: Annotated[
+        str, typer.Option(help="Relevant passages of the queries: TREC or BEIR, 1 and above is relevant.")
     ],
     output: Output,
     negatives: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="TREC run; what it ranks high and is not judged relevant is a hard negative. Without it, "
+            help="TREC run: what it ranks high and is not judged relevant is a hard negative; or ir_datasets:ID of a "
+            "set with triples. Without it, "
             "the passages of other queries in a step are the only negatives."
         ),
     ] = None,
     translations: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="The queries in English, with the same ids; the objective kl needs them."),
     ] = None,
     student: Annotated[
@@ -96,7 +97,7 @@ def supervise(
         teacher,
         queries,
         passages,
-        judgements,
+        qrels,
         output,
         bitext=bitext or (),
         negatives=negatives,

@@ -5,20 +5,17 @@ from optical.collections.judgements import Judgements
 from optical.collections.recognition import open_collection, read_judgements, read_passages, read_queries
 from optical.collections.runs import Run, ranked, read_run, write_run
 from optical.collections.texts import Passage
-from optical.collections.training import TrainingExample, training_triples
 
 __all__ = [
     "Collection",
     "Judgements",
     "Passage",
     "Run",
-    "TrainingExample",
     "open_collection",
     "ranked",
     "read_judgements",
     "read_passages",
     "read_queries",
     "read_run",
-    "training_triples",
     "write_run",
 ]

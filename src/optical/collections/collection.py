@@ -117,7 +117,7 @@ class Collection:
         return _not_empty(self.source, "judgements", judgements)
 
     def triples(self) -> Iterator[tuple[str, str, str]] | None:
-        """Return an iterator of (query id, better passage id, worse passage id), or None if there are none."""
+        """Return an iterator of (query id, id of a better passage, id of a worse one), or None if there are none."""
         return None
 
     def contents(self, wanted: set[str] | None) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from optical.collections import Judgements, ranked, read_judgements, read_passages, read_queries, read_run
+from optical.collections import Judgements, open_collection, ranked, read_judgements, read_queries, read_run
 from optical.errors import OpticalError
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,8 @@ def read_judged_queries(
         passages: in English; all others are passed over.
         judgements: 1 and above is relevant. The highest level of a query counts as its positives; what has a lower
             one is neither positive nor negative.
-        negatives: TREC run of hard negatives: what it ranks and is not judged relevant.
+        negatives: of hard negatives: a TREC run, of which counts what is not judged relevant, or an ``ir_datasets:`` id
+            with triples, of which the worse passages count.
         translations: the queries in English, with the same ids.
         depth: negatives kept of a query, from the top of its ranking.
 
@@ -92,7 +93,10 @@ def read_judged_queries(
     if negatives is not None:
         ranking = _negatives(negatives, relevant, texts, queries, depth)
     wanted = {judgements: relevant.values(), negatives: ranking.values()}
-    contents = _contents(passages, {passage for ids in wanted.values() for each in ids for passage in each})
+    # In an order that is the same in every process, unlike that of a set.
+    named = dict.fromkeys(passage for ids in wanted.values() for each in ids for passage in each)
+    there = open_collection(passages).contents(set(named))
+    contents = {passage: text for passage in named if (text := there.get(passage)) is not None}
     for source, ids in wanted.items():
         missing = [passage for each in ids for passage in each if passage not in contents]
         if missing:
@@ -143,18 +147,21 @@ def _relevant(
 def _negatives(
     path: str | Path, relevant: Judgements, texts: Mapping[str, str], queries: str | Path, depth: int
 ) -> _Ids:
-    run = read_run(path)
-    unknown = [query for query in run if query not in texts]
-    if unknown:
-        raise OpticalError(
-            f"{path} ranks passages for {len(unknown)} queries that {queries} does not have; the first is "
-            f"{unknown[0]}. Give the run of these queries."
-        )
-    negatives = {
-        query: [passage for passage in passages if passage not in relevant[query]][:depth]
-        for query, passages in ranked(run)
-        if query in relevant
-    }
+    if str(path).startswith("ir_datasets:"):
+        negatives = _of_triples(str(path), relevant, depth)
+    else:
+        run = read_run(path)
+        unknown = [query for query in run if query not in texts]
+        if unknown:
+            raise OpticalError(
+                f"{path} ranks passages for {len(unknown)} queries that {queries} does not have; the first is "
+                f"{unknown[0]}. Give the run of these queries."
+            )
+        negatives = {
+            query: [passage for passage in passages if passage not in relevant[query]][:depth]
+            for query, passages in ranked(run)
+            if query in relevant
+        }
     if not any(negatives.values()):
         raise OpticalError(
             f"{path} has no negative: no passage in it belongs to a judged query without being relevant to it. Give a "
@@ -163,14 +170,18 @@ def _negatives(
     return negatives
 
 
-def _contents(path: str | Path, wanted: set[str]) -> dict[str, str]:
-    contents: dict[str, str] = {}
-    for passage in read_passages(path):
-        if passage.id in wanted:
-            contents[passage.id] = passage.content
-            if len(contents) == len(wanted):
-                break
-    return contents
+def _of_triples(source: str, relevant: Judgements, depth: int) -> _Ids:
+    triples = open_collection(source).triples()
+    if triples is None:
+        raise OpticalError(
+            f"{source} has no triples of query, better and worse passage. Give one that has, or a run."
+        )
+    negatives: dict[str, dict[str, None]] = {query: {} for query in relevant}
+    for query, _, worse in triples:
+        found = negatives.get(query)
+        if found is not None and len(found) < depth and worse not in relevant[query]:
+            found[worse] = None
+    return {query: list(found) for query, found in negatives.items()}
 
 
 def _highest(number: Mapping[str, int], judged: Mapping[str, int]) -> dict[int, int]:

@@ -9,12 +9,10 @@ import pytest
 
 from optical.collections import (
     Passage,
-    TrainingExample,
     open_collection,
     read_judgements,
     read_passages,
     read_queries,
-    training_triples,
 )
 from optical.errors import OpticalError
 
@@ -75,22 +73,15 @@ def test_everything(toy: str) -> None:
     assert read_judgements(source) == {"q1": {"d1": 1, "d3": 0}, "q2": {"d2": 2}}
 
 
-def test_triples(toy: str, caplog: pytest.LogCaptureFixture) -> None:
-    examples = list(training_triples(open_collection(f"ir_datasets:{toy}")))
-    assert examples == [
-        TrainingExample("mto", "A river floods.", ["Teff is a grain."]),
-        TrainingExample("nafaka", "Teff is a grain.", ["Boats of papyrus."]),
-        TrainingExample("nafaka", "Teff is a grain.", []),
-    ]
-    assert "1 examples left out whose query is not there; 2 passages named that are not in" in caplog.text
-
-
-def test_triples_with_passages_from_elsewhere(toy: str, tmp_path: Path) -> None:
-    (tmp_path / "english.tsv").write_text("d1\tone\nd2\ttwo\nd3\tthree\n")
-    examples = training_triples(
-        open_collection(f"ir_datasets:{toy}"), open_collection(tmp_path / "english.tsv")
-    )
-    assert next(examples) == TrainingExample("mto", "one", ["two"])
+def test_triples_and_the_store(toy: str, tmp_path: Path) -> None:
+    collection = open_collection(f"ir_datasets:{toy}")
+    triples = collection.triples()
+    assert triples is not None
+    assert list(triples)[:2] == [("q1", "d1", "d2"), ("q2", "d2", "d3")]
+    stored = collection.contents({"d2", "d9"})
+    assert (stored["d2"], stored.get("d9")) == ("Teff is a grain.", None)
+    (tmp_path / "english.tsv").write_text("d1\tone\nd2\ttwo\n")
+    assert open_collection(tmp_path / "english.tsv").triples() is None
 
 
 def test_titles_and_translations() -> None:
