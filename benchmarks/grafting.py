@@ -9,7 +9,7 @@ English tokenizers.
 
 Tokenizers: tokens a word and unknown words on held-back foreign sentences before and after the extension, and how much
 of English (sentences of Wikipedia) is split as before. Encoders: Swahili questions of AfriQA's test among its passages,
-and mean reciprocal rank of the translation of 500 held-back sentences among 2,500 English ones, all by MaxSim with the
+and mean reciprocal rank of the translation of held-back short sentences among English ones, all by MaxSim with the
 vectors of the encoder that was grafted. Work lies in ``runs/grafting``; every row is kept there once finished, so a
 stopped run goes on where it was. The result goes to ``benchmarks/results/grafting.json``.
 """
@@ -49,6 +49,7 @@ SOURCES = {
     "am": ["flores200_dev", "hornmt", "ntrex128", "lafand_dev", "tatoeba_opusmt"],
 }
 PAIRS, HELD_BACK, POOL = 10_000, 500, 2_500
+LONGEST = 16  # words of a sentence to be translated, and of those that it stands among
 ENGLISH_SENTENCES = 1_000
 TRAINED_PIECES = 20_000
 SPECIAL = {"cls_token": "<s>", "pad_token": "<pad>", "sep_token": "</s>", "unk_token": "<unk>"}
@@ -86,8 +87,13 @@ def main() -> None:
 def divide(data: Path, language: str) -> tuple[Bitext, Bitext]:
     """Return the pairs to graft with and those held back."""
     files = [data / "bitext" / name / f"en-{language}.tsv.gz" for name in SOURCES[language]]
-    pairs = read_bitext(files)
-    training, held_back = pairs.split(HELD_BACK, seed=0)
+    training, rest = read_bitext(files).split(2 * HELD_BACK, seed=0)
+    short = [
+        (english, foreign)
+        for english, foreign in zip(rest.english, rest.foreign, strict=True)
+        if max(len(english.split()), len(foreign.split())) <= LONGEST
+    ][:HELD_BACK]
+    held_back = Bitext([english for english, _ in short], [foreign for _, foreign in short])
     return Bitext(training.english[:PAIRS], training.foreign[:PAIRS]), held_back
 
 
@@ -151,8 +157,9 @@ def encoders(
     @cache
     def pool(name: str, language: str) -> list[Tensor]:
         training, held_back = bitexts[language]
-        sentences = dict.fromkeys([*held_back.english, *training.english[: POOL - len(held_back)]])
-        return list(map(torch.as_tensor, teachers[name].encode_query(list(sentences), batch_size=32)))
+        others = [sentence for sentence in training.english if len(sentence.split()) <= LONGEST]
+        sentences = list(dict.fromkeys([*held_back.english, *others]))[:POOL]
+        return list(map(torch.as_tensor, teachers[name].encode_query(sentences, batch_size=32)))
 
     def translation_mrr(name: str, language: str, encoder: MultiVectorEncoder) -> float:
         held_back = bitexts[language][1]
@@ -170,6 +177,7 @@ def encoders(
             "language": language,
             "student": kind,
             "origin": {} if student is None else student.origin,
+            "pool": len(pool(name, language)),
             "translation_mrr": translation_mrr(name, language, encoder),
             "afriqa": None,
         }

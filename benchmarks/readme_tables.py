@@ -65,10 +65,14 @@ def graft_constants(file: Path) -> str:
 
 def grafting(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
-    sizes = ", ".join(f"{each['training']:,} pairs {name}" for name, each in result["bitext"].items())
+    pools = {row["language"]: row["pool"] for row in result["encoders"]}
+    sizes = "; ".join(
+        f"{name}: {each['training']:,} pairs, {each['held_back']} sentences to be translated among {pools[name]:,}"
+        for name, each in result["bitext"].items()
+    )
     lines = [
-        f"**Graft, transplant and plain checkpoint without training**, on two scripts ({sizes}). Translation MRR: the "
-        "translation of a held-back sentence among 2,500 English ones. Test: AfriQA's Swahili questions.",
+        f"**Graft, transplant and plain checkpoint without training**, on two scripts ({sizes}). Translation MRR: "
+        "rank of the English side of a held-back pair. Test: AfriQA's Swahili questions.",
         "",
         "| encoder | student | Swahili: translation MRR | Amharic: translation MRR | test MRR@10 | test R@100 |",
         "|---|---|---|---|---|---|",
