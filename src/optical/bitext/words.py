@@ -6,6 +6,20 @@ _PARTS_OF_WORDS = ("L", "M", "N")  # letters, marks (vowel signs among them) and
 _INVISIBLE = "Cf"  # joiners inside words, which some writers leave out
 
 
+class _Letters(dict[int, str | None]):
+    """What ``str.translate`` makes of each character, looked up once: itself, nothing or a space."""
+
+    def __missing__(self, code: int) -> str | None:
+        letter = chr(code)
+        category = unicodedata.category(letter)
+        kept = letter if category.startswith(_PARTS_OF_WORDS) else " "
+        self[code] = None if category == _INVISIBLE else kept
+        return self[code]
+
+
+_LETTERS = _Letters()
+
+
 def words(text: str) -> list[str]:
     """Return the words of a text in lower case: its longest runs of letters, marks and numbers.
 
@@ -13,7 +27,4 @@ def words(text: str) -> list[str]:
     scripts that do not separate words a whole phrase is one.
     """
     lower = unicodedata.normalize("NFC", text.lower().replace("i\u0307", "i"))
-    visible = (letter for letter in lower if unicodedata.category(letter) != _INVISIBLE)
-    return "".join(
-        letter if unicodedata.category(letter).startswith(_PARTS_OF_WORDS) else " " for letter in visible
-    ).split()
+    return lower.translate(_LETTERS).split()
