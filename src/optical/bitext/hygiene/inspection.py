@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -97,16 +97,26 @@ def inspect(
         return survey(source, wrong_language, queries)
 
     inspections = [Inspection(source, read(source)) for source in sources]
+    sample = []
     for inspection in inspections:
         _repair(inspection, find_swaps(inspection.survey.english_on_the_right), read)
-        _repair(inspection, repair_of(find_shifts(_lengths(inspection.survey))), read)
-    sample = [pair for inspection in inspections for pair in inspection.survey.sample]
+        sample += _aligned_sample(inspection, read)
     lexicon = Lexicon(sample) if len(sample) >= _FEWEST_TO_ALIGN else None
-    for inspection in inspections:
-        if lexicon is not None:
+    if lexicon is not None:
+        for inspection in inspections:
             _judge_alignment(inspection, lexicon, read)
     _judge_together(inspections, set(dropping), set(scripts))
     return inspections, lexicon
+
+
+def _aligned_sample(
+    inspection: Inspection, read: Callable[[Source], Survey]
+) -> list[tuple[list[str], list[str]]]:
+    """Return pairs to learn words from, with shifts put right as far as lengths show them."""
+    repair = repair_of(find_shifts(_lengths(inspection.survey)))
+    if repair is None:
+        return inspection.survey.sample
+    return read(replace(inspection.source, repairs=[*inspection.source.repairs, repair])).sample
 
 
 def _repair(inspection: Inspection, repair: Repair | None, read: Callable[[Source], Survey]) -> None:
