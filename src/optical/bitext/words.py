@@ -27,4 +27,13 @@ def words(text: str) -> list[str]:
     scripts that do not separate words a whole phrase is one.
     """
     lower = unicodedata.normalize("NFC", text.lower().replace("i\u0307", "i"))
-    return lower.translate(_LETTERS).split()
+    if lower.isascii():
+        return lower.translate(_LETTERS).split()
+    found: list[str] = []
+    for token in lower.split():
+        # Looking letters up one by one takes most of the time; most tokens are letters throughout.
+        if token.isalnum():
+            found.append(token)
+        else:
+            found += token.translate(_LETTERS).split()
+    return found

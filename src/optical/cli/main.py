@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from optical import __version__
-from optical.cli import align, demo, distill, evaluate, graft, index, search, study
+from optical.cli import align, bitext, demo, distill, evaluate, graft, index, search, study
 from optical.errors import OpticalError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -89,6 +89,10 @@ for _command in (
 study.app.command()(_explained(study.run))
 study.app.command()(_explained(study.report))
 app.add_typer(study.app, name="study")
+bitext.app.command()(_explained(bitext.check))
+bitext.app.command()(_explained(bitext.clean))
+bitext.app.command()(_explained(bitext.coverage))
+app.add_typer(bitext.app, name="bitext")
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:

@@ -25,6 +25,7 @@ DROPPING = tuple(rule for rule in RULES if rule.drops)
 
 DROPPED_SUFFIX = ".dropped.tsv"
 
+_KEPT = 255  # -1 as a byte
 _MOST_NOTES = 20
 
 
@@ -105,14 +106,14 @@ def _report(
         findings = _findings(inspection)
         lines = {row: 0 for _, first, last in findings for row in (first, last)}
         reasons = inspection.reasons(dropping)
+        codes = reasons.tobytes()
         for row, pair in _numbered(inspection.source.pairs(), notes, dropped):
             if kept is not None and dropped is not None:
-                reason = reasons[row]
-                if reason < 0:
+                if codes[row] == _KEPT:
                     kept.write(f"{pair.english}\t{pair.foreign}\n")
                 else:
                     dropped.write(
-                        "\t".join((RULES[reason].name, pair.file, str(pair.line), *pair[:2])) + "\n"
+                        "\t".join((RULES[codes[row]].name, pair.file, str(pair.line), *pair[:2])) + "\n"
                     )
             if row in shown:
                 example = Example(pair.file, pair.line, pair.english, pair.foreign)

@@ -2,10 +2,8 @@
 
 import re
 
-# One look for any character that debris must have spares the long pattern on nearly all text.
-_SUSPICIOUS = re.compile(
-    r"[<&\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\u00c3\u00e2\u00c2\u00d8\u00d9\u00e0]|^b['\"]|://|^www"
-)
+_OF_URLS_AND_BYTES = ("b'", 'b"', "http://", "https://", "www.")
+_OF_WRONG_ENCODINGS = frozenset("\u00c3\u00c2\u00e2\ufffd")
 _ENTITY = re.compile(r"&(?:[a-zA-Z][a-zA-Z0-9]{1,7}|#[0-9]{1,6}|#[xX][0-9a-fA-F]{1,5});")
 _TAG = (
     r"</?(?:a|abbr|b|big|blockquote|body|br|center|cite|code|dd|div|dl|dt|em|font|form|h[1-6]|head|hr|html|i|iframe|img|"
@@ -30,7 +28,14 @@ def has_markup(text: str) -> bool:
 
     So it has where the whole is the print of a Python ``bytes`` object (b'...'), or one URL.
     """
-    return _SUSPICIOUS.search(text) is not None and _DEBRIS.search(text) is not None
+    # Looking for what all debris has spares the long pattern on nearly all text.
+    suspicious = (
+        "<" in text
+        or not text.isprintable()
+        or text[:8].lower().startswith(_OF_URLS_AND_BYTES)
+        or not (text.isascii() or _OF_WRONG_ENCODINGS.isdisjoint(text))
+    )
+    return suspicious and _DEBRIS.search(text) is not None
 
 
 def has_entity(text: str) -> bool:

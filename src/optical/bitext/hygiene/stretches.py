@@ -61,6 +61,8 @@ def find_stretches(evidence: Evidence, rows: int) -> list[Stretch]:
 
 
 def _best_path(blocks: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
+    if _stays(blocks):
+        return np.zeros(len(blocks), dtype=np.int8)
     states = np.arange(blocks.shape[1], dtype=np.int8)
     best = blocks[0] - _PENALTY * (states > 0)
     came_from = np.empty(blocks.shape, dtype=np.int8)
@@ -75,3 +77,12 @@ def _best_path(blocks: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
     for position in range(len(blocks) - 1, 0, -1):
         path[position - 1] = came_from[position, path[position]]
     return path
+
+
+def _stays(blocks: npt.NDArray[np.float32]) -> bool:
+    """Say whether no run of blocks is so much better in another state than 0 that it pays for one change."""
+    for state in range(1, blocks.shape[1]):
+        gained = np.concatenate(([0.0], np.cumsum(blocks[:, state] - blocks[:, 0], dtype=np.float64)))
+        if np.max(gained - np.minimum.accumulate(gained)) > _PENALTY:
+            return False
+    return True

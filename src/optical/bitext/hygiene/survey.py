@@ -72,12 +72,13 @@ def _normal_form(pair: Pair | Malformed) -> Pair | Malformed:
     if isinstance(pair, Malformed):
         return pair
     english, foreign, file, line = pair
-    return Pair(
-        " ".join(unicodedata.normalize("NFC", english).split()),
-        " ".join(unicodedata.normalize("NFC", foreign).split()),
-        file,
-        line,
-    )
+    return Pair(_normal_text(english), _normal_text(foreign), file, line)
+
+
+def _normal_text(text: str) -> str:
+    if text.isascii() and text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]:
+        return text
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def sides_of(pair: Pair) -> Sides:
@@ -187,7 +188,7 @@ def _own_flags(sides: Sides, wrong_language: WrongLanguage | None, queries: Near
         flags |= BIT[MARKUP]
     if has_entity(english) or has_entity(foreign):
         flags |= BIT[ENTITY]
-    if numbers_differ(english, foreign):
+    if not "".join(sides.english_words).isalpha() and numbers_differ(english, foreign):
         flags |= BIT[NUMBERS]
     if wrong_language is not None and wrong_language(foreign):
         flags |= BIT[LANGUAGE]
