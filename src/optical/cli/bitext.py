@@ -96,12 +96,12 @@ def coverage(
             measure_coverage(
                 loaded,
                 (
-                    pair[side]
+                    getattr(pair, side)
                     for pair in read_pairs(file, skip_bad=skip_bad)
                     if not isinstance(pair, Malformed)
                 ),
             )
-            for side in (0, 1)
+            for side in ("english", "foreign")
         )
         for side, measured in (("foreign", foreign), ("English", english)):
             rows.append(

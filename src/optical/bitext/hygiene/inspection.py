@@ -32,6 +32,7 @@ from optical.bitext.leakage import NearCopies
 _Flags = npt.NDArray[np.bool_]
 
 _UNLIKELY = -3.5
+_AGAINST = -0.5
 _FEWEST_TO_ALIGN = 40
 _CHUNK = 1 << 18
 
@@ -140,7 +141,12 @@ def _judge_alignment(inspection: Inspection, lexicon: Lexicon, read: Callable[[S
         words = WordEvidence.of(inspection.source, lengths.doubtful(), inspection.survey.half, lexicon)
         stretches = find_shifts(lengths, words)
     inspection.words = words
-    inspection.misaligned = [stretch[:2] for stretch in stretches if stretch.state == UNRELATED]
+    inspection.misaligned = [
+        (stretch.start, stretch.stop)
+        for stretch in stretches
+        # Proverbs or entries of a dictionary have lengths of their own, but their words say that they are translations.
+        if stretch.state == UNRELATED and words(stretch.start, stretch.stop)[:, 0].mean() < _AGAINST
+    ]
 
 
 def _judge_together(inspections: Sequence[Inspection], dropping: set[Rule], scripts: set[int]) -> None:

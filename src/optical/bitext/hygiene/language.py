@@ -30,7 +30,7 @@ class WrongLanguage:
                 "Languages are told apart by py3langid, which is not installed. "
                 "Install it: pip install 'optical[language]'."
             ) from error
-        self._identifier: Any = LanguageIdentifier.from_modelpath(MODEL_FILE, norm_probs=True)
+        self._identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         known = sorted(map(str, self._identifier.nb_classes))
         if language not in known:
             raise OpticalError(
