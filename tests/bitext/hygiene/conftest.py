@@ -14,10 +14,11 @@ def invented() -> Callable[..., Pairs]:
     def make(pairs: int, seed: int = 0) -> Pairs:
         generator = random.Random(seed)
 
+        # Of two syllables or more: none is by chance one of the little words that tell English.
         def word(vowels: str) -> str:
             return "".join(
                 generator.choice("bcdfghjklmnprstvwz") + generator.choice(vowels)
-                for _ in range(generator.randint(1, 4))
+                for _ in range(generator.randint(2, 4))
             )
 
         dictionary = [(word("aeiou"), word("aeioụ")) for _ in range(600)]

@@ -46,7 +46,7 @@ def test_debris(text: str) -> None:
         "Write to <me@example.org> today",
         "See https://example.org for more.",
         "\u00c2ngela \u00c3o p\u00e3o S\u00c3O PAULO \u00c3o",
-        "Ch\u00e2teau \u00e2ge n\u00e2\u201d",
+        "Ch\u00e2teau \u00e2ge n\u00e2t",
         "zero\u200dwidth joiners \u200c stay",
         "B'z is a band",
         "'b' is a letter",

@@ -38,7 +38,7 @@ UNLIKELY = Rule("unlikely-translation", "neither words nor lengths fit each othe
 MISALIGNED = Rule("misaligned-stretch", "lines that do not belong together, for a stretch", True)
 BOUNDARY = Rule("edge-of-a-shift", "where a shift of the lines begins or ends, without a sure partner", True)
 DUPLICATE = Rule("duplicate", "the same pair stands before", True)
-NEAR_DUPLICATE = Rule("near-duplicate", "the same words stand before, case and punctuation aside", True)
+NEAR_DUPLICATE = Rule("near-duplicate", "the same words stand before, with other case or punctuation", True)
 
 RULES = (
     EMPTY,
