@@ -26,9 +26,10 @@ def words(text: str) -> list[str]:
     Composed and decomposed letters are one (Unicode's form C), as are Turkish i's with and without a combining dot. In
     scripts that do not separate words a whole phrase is one.
     """
-    lower = unicodedata.normalize("NFC", text.lower().replace("i\u0307", "i"))
+    lower = text.lower()
     if lower.isascii():
         return lower.translate(_LETTERS).split()
+    lower = unicodedata.normalize("NFC", lower.replace("i\u0307", "i"))
     found: list[str] = []
     for token in lower.split():
         # Looking letters up one by one takes most of the time; most tokens are letters throughout.

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from optical.bitext.hygiene.duplicates import digests, repeated
 from optical.bitext.hygiene.length_ratio import estimate_length_ratio, log_ratio, misfit
 from optical.bitext.hygiene.repair import Repair, Segment
-from optical.bitext.hygiene.rules import Sides
 from optical.bitext.hygiene.scripts import NONE, script, script_name, script_number, scripts_in_use
 from optical.bitext.hygiene.stretches import find_stretches
+from optical.bitext.hygiene.survey import sides_of
 from optical.bitext.pairs import Malformed, Pair
 
 
@@ -64,7 +64,7 @@ def test_repetitions_are_all_but_the_first(rows: list[tuple[int, bool]]) -> None
 
 
 def test_digests_keep_sides_apart() -> None:
-    one, other = Sides("a", "b c", ["a"], ["b", "c"]), Sides("a b", "c", ["a", "b"], ["c"])
+    one, other = (sides_of(Pair(*sides, "test.tsv", 1)) for sides in (("a", "b c"), ("a b", "c")))
     assert digests(one)[0] != digests(other)[0]
     assert digests(one)[1] != digests(other)[1]
 

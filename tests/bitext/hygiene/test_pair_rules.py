@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from optical.bitext.hygiene.markup import has_entity, has_markup
 from optical.bitext.hygiene.numbers import numbers_differ
 from optical.bitext.hygiene.rules import Sides
+from optical.bitext.hygiene.survey import sides_of
 from optical.bitext.hygiene.swapped import english_on_the_right
 from optical.bitext.hygiene.untranslated import is_hardly_translated, is_untranslated
-from optical.bitext.words import words
+from optical.bitext.pairs import Pair
 
 
 def sides(english: str, foreign: str) -> Sides:
-    return Sides(english, foreign, words(english), words(foreign))
+    return sides_of(Pair(english, foreign, "test.tsv", 1))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import re
 
-_OF_URLS_AND_BYTES = ("b'", 'b"', "http://", "https://", "www.")
-_OF_WRONG_ENCODINGS = frozenset("\u00c3\u00c2\u00e2\ufffd")
+_OF_URLS_AND_BYTES = ("b'", 'b"', "http", "HTTP", "Http", "www.", "WWW.")
+_OF_WRONG_ENCODINGS = ("\u00c3", "\u00c2", "\u00e2", "\ufffd")
 _ENTITY = re.compile(r"&(?:[a-zA-Z][a-zA-Z0-9]{1,7}|#[0-9]{1,6}|#[xX][0-9a-fA-F]{1,5});")
 _TAG = (
     r"</?(?:a|abbr|b|big|blockquote|body|br|center|cite|code|dd|div|dl|dt|em|font|form|h[1-6]|head|hr|html|i|iframe|img|"
@@ -17,9 +17,8 @@ _TWICE_ENCODED = (
     r"|\u00e2\u20ac[\u0080-\u00bf\u02dc\u0153\u201c-\u201e\u2122\u00a6\u201d\u0153]"
 )
 _DEBRIS = re.compile(
-    rf"{_TAG}|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffd]|{_TWICE_ENCODED}"
-    r"|^b(?P<quote>['\"]).*(?P=quote)$|^(?:https?://|www\.)\S+$",
-    re.IGNORECASE,
+    rf"(?i:{_TAG})|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffd]|{_TWICE_ENCODED}"
+    r"|^b(?P<quote>['\"]).*(?P=quote)$|^(?i:https?://|www\.)\S+$",
 )
 
 
@@ -29,13 +28,14 @@ def has_markup(text: str) -> bool:
     So it has where the whole is the print of a Python ``bytes`` object (b'...'), or one URL.
     """
     # Looking for what all debris has spares the long pattern on nearly all text.
-    suspicious = (
-        "<" in text
+    if (
+        ("<" in text)
         or not text.isprintable()
-        or text[:8].lower().startswith(_OF_URLS_AND_BYTES)
-        or not (text.isascii() or _OF_WRONG_ENCODINGS.isdisjoint(text))
-    )
-    return suspicious and _DEBRIS.search(text) is not None
+        or text.startswith(_OF_URLS_AND_BYTES)
+        or (not text.isascii() and any(sign in text for sign in _OF_WRONG_ENCODINGS))
+    ):
+        return _DEBRIS.search(text) is not None
+    return False
 
 
 def has_entity(text: str) -> bool:

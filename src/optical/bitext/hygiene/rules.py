@@ -78,9 +78,14 @@ def rule_named(name: str) -> Rule:
 
 
 class Sides(NamedTuple):
-    """The two sides of a pair as the rules look at them: text in Unicode's form C with single spaces, and words."""
+    """The two sides of a pair as the rules look at them.
+
+    They are text in Unicode's form C with single spaces, words, and the letters of the words in one string.
+    """
 
     english: str
     foreign: str
     english_words: list[str]
     foreign_words: list[str]
+    english_letters: str
+    foreign_letters: str

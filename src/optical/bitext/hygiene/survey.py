@@ -71,12 +71,21 @@ class Source:
 def _normal_form(pair: Pair | Malformed) -> Pair | Malformed:
     if isinstance(pair, Malformed):
         return pair
-    english, foreign, file, line = pair
-    return Pair(_normal_text(english), _normal_text(foreign), file, line)
+    english, foreign = _normal_text(pair.english), _normal_text(pair.foreign)
+    # Most text is normal already, and making pairs takes time.
+    if english is pair.english and foreign is pair.foreign:
+        return pair
+    return pair._replace(english=english, foreign=foreign)
 
 
 def _normal_text(text: str) -> str:
-    if text.isascii() and text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]:
+    # Printable text has no space but " ".
+    if (
+        text.isprintable()
+        and "  " not in text
+        and text[:1] != " " != text[-1:]
+        and unicodedata.is_normalized("NFC", text)
+    ):
         return text
     return " ".join(unicodedata.normalize("NFC", text).split())
 
@@ -84,7 +93,10 @@ def _normal_text(text: str) -> str:
 def sides_of(pair: Pair) -> Sides:
     """Return the two sides of a pair with their words, those of an overlong side cut off."""
     english, foreign = pair.english, pair.foreign
-    return Sides(english, foreign, words(english[:MOST_CHARACTERS]), words(foreign[:MOST_CHARACTERS]))
+    english_words, foreign_words = words(english[:MOST_CHARACTERS]), words(foreign[:MOST_CHARACTERS])
+    return Sides(
+        english, foreign, english_words, foreign_words, "".join(english_words), "".join(foreign_words)
+    )
 
 
 @dataclass(frozen=True)
@@ -188,7 +200,7 @@ def _own_flags(sides: Sides, wrong_language: WrongLanguage | None, queries: Near
         flags |= BIT[MARKUP]
     if has_entity(english) or has_entity(foreign):
         flags |= BIT[ENTITY]
-    if not "".join(sides.english_words).isalpha() and numbers_differ(english, foreign):
+    if not sides.english_letters.isalpha() and numbers_differ(english, foreign):
         flags |= BIT[NUMBERS]
     if wrong_language is not None and wrong_language(foreign):
         flags |= BIT[LANGUAGE]

@@ -8,7 +8,7 @@ _SHARED = 0.8
 
 def is_untranslated(sides: Sides) -> bool:
     """Say whether both sides are the same words in the same order."""
-    return sides.english_words == sides.foreign_words
+    return sides.english_letters == sides.foreign_letters
 
 
 def is_hardly_translated(sides: Sides) -> bool:
