@@ -90,7 +90,14 @@ def coverage(
 
     quiet()
     loaded = load_tokenizer(tokenizer)
-    rows, verdicts = [], []
+    columns = [
+        "side",
+        "words",
+        "unknown tokens",
+        "tokens per word",
+        "tokens per character",
+        "single characters",
+    ]
     for file in files:
         english, foreign = (
             measure_coverage(
@@ -103,29 +110,19 @@ def coverage(
             )
             for side in ("english", "foreign")
         )
-        for side, measured in (("foreign", foreign), ("English", english)):
-            rows.append(
-                [
-                    f"{file} {side}",
-                    f"{measured.words:,}",
-                    f"{measured.unknown_rate:.2%}",
-                    f"{measured.fertility:.2f}",
-                    f"{measured.tokens_per_character:.3f}",
-                    f"{measured.single_rate:.1%}",
-                ]
-            )
-        verdicts.append(f"{file}: {verdict(foreign, english)}")
-    columns = [
-        "text",
-        "words",
-        "unknown tokens",
-        "tokens per word",
-        "tokens per character",
-        "single characters",
-    ]
-    show_table(f"Tokenizer {tokenizer}", columns, rows)
-    for line in verdicts:
-        say(line)
+        rows = [
+            [
+                side,
+                f"{measured.words:,}",
+                f"{measured.unknown_rate:.2%}",
+                f"{measured.fertility:.2f}",
+                f"{measured.tokens_per_character:.3f}",
+                f"{measured.single_rate:.1%}",
+            ]
+            for side, measured in (("foreign", foreign), ("English", english))
+        ]
+        show_table(file, columns, rows)
+        say(f"Verdict: {verdict(foreign, english)}.")
 
 
 def _run(
