@@ -101,7 +101,9 @@ def inspect(
     sample = []
     for inspection in inspections:
         _repair(inspection, find_swaps(inspection.survey.english_on_the_right), read)
-        sample += _aligned_sample(inspection, read)
+        part = _aligned_sample(inspection, read)
+        # An even number, so that the even rows of each source are the even ones of the whole.
+        sample += part[: len(part) // 2 * 2]
     lexicon = Lexicon(sample) if len(sample) >= _FEWEST_TO_ALIGN else None
     if lexicon is not None:
         for inspection in inspections:
