@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optical.bitext.hygiene.duplicates import digests, repeated
+from optical.bitext.hygiene.duplicates import digests, repeated, rows_with_twins
 from optical.bitext.hygiene.length_ratio import estimate_length_ratio, log_ratio, misfit
 from optical.bitext.hygiene.repair import Repair, Segment
 from optical.bitext.hygiene.scripts import NONE, script, script_name, script_number, scripts_in_use
@@ -61,6 +61,10 @@ def test_repetitions_are_all_but_the_first(rows: list[tuple[int, bool]]) -> None
     values = np.array([value for value, _ in rows], dtype=np.int64)
     among = np.array([counts for _, counts in rows], dtype=np.bool_)
     assert repeated(values, among).tolist() == expected
+    counts = [value for value, _ in rows]
+    assert rows_with_twins(values).tolist() == [
+        row for row, value in enumerate(counts) if counts.count(value) > 1
+    ]
 
 
 def test_digests_keep_sides_apart() -> None:

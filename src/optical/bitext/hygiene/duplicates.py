@@ -5,6 +5,8 @@ import numpy.typing as npt
 
 from optical.bitext.hygiene.rules import Sides
 
+_CHUNK = 1 << 18
+
 
 def digests(sides: Sides) -> tuple[int, int]:
     """Return two digests of 64 bits: of the pair as it stands, and of its letters.
@@ -13,6 +15,21 @@ def digests(sides: Sides) -> tuple[int, int]:
     ten million different pairs some two are taken for equal once in 400,000 runs.
     """
     return hash((sides.english, sides.foreign)), hash((sides.english_letters, sides.foreign_letters))
+
+
+def rows_with_twins(digests: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the rows (m,), ascending, whose digest is that of another row too."""
+    ordered = np.sort(digests)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered
+    if len(twice) == 0:
+        return np.empty(0, np.int64)
+    found = []
+    for start in range(0, len(digests), _CHUNK):
+        part = digests[start : start + _CHUNK]
+        place = np.minimum(np.searchsorted(twice, part), len(twice) - 1)
+        found.append(start + np.flatnonzero(twice[place] == part))
+    return np.concatenate(found)
 
 
 def repeated(digests: npt.NDArray[np.int64], among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from optical.bitext.hygiene.duplicates import repeated
+from optical.bitext.hygiene.duplicates import repeated, rows_with_twins
 from optical.bitext.hygiene.length_ratio import LengthRatio, estimate_length_ratio, log_ratio, misfit
 from optical.bitext.hygiene.lexicon import Lexicon
 from optical.bitext.hygiene.repair import Repair
@@ -168,26 +168,27 @@ def _judge_together(inspections: Sequence[Inspection], dropping: set[Rule], scri
         inspection.mark(MISALIGNED, stretch)
         if inspection.words is not None:
             inspection.mark(UNLIKELY, _unlikely(inspection))
-    exact = np.concatenate([inspection.survey.exact for inspection in inspections])
     folded = np.concatenate([inspection.survey.folded for inspection in inspections])
+    twins = rows_with_twins(folded)  # few, as a rule: all that repetitions need to be looked for in
+    folded = folded[twins]
+    exact = np.concatenate([inspection.survey.exact for inspection in inspections])[twins]
     ends = np.cumsum([len(inspection.survey) for inspection in inspections])[:-1]
     others = dropping - {DUPLICATE, NEAR_DUPLICATE}
     while True:
         kept = np.concatenate([~inspection.found(*others) for inspection in inspections])
-        repeats = {
-            DUPLICATE: repeated(exact, kept),
-            NEAR_DUPLICATE: repeated(folded, kept),
-        }
+        repeats = {DUPLICATE: repeated(exact, kept[twins]), NEAR_DUPLICATE: repeated(folded, kept[twins])}
         repeats[NEAR_DUPLICATE] &= ~repeats[DUPLICATE]
         for rule in dropping & repeats.keys():
-            kept &= ~repeats[rule]
+            kept[twins] &= ~repeats[rule]
         changed = [
             _judge_by_the_usual(inspection, part, dropping, scripts)
             for inspection, part in zip(inspections, np.split(kept, ends), strict=True)
         ]
         if not any(changed):
             break
-    for rule, found in repeats.items():
+    for rule, repetitions in repeats.items():
+        found = np.zeros_like(kept)
+        found[twins] = repetitions
         for inspection, part in zip(inspections, np.split(found, ends), strict=True):
             inspection.mark(rule, part)
 

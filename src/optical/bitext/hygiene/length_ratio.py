@@ -12,6 +12,7 @@ _FEWEST_PAIRS = 50
 _MOST_DEVIATIONS = 5.0
 _LEAST_FACTOR = 2.5
 _STEADY = 20.0
+_ADDED = np.float32(5)
 _MAD_TO_SD = 1.4826
 
 
@@ -32,7 +33,7 @@ def log_ratio(english: npt.NDArray[np.uint16], foreign: npt.NDArray[np.uint16]) 
 
     A few characters are added to both, which keeps the ratio of two words from being as wild as it is.
     """
-    return np.log((foreign + 5.0) / (english + 5.0)).astype(np.float32)
+    return np.asarray(np.log((foreign + _ADDED) / (english + _ADDED)), dtype=np.float32)
 
 
 def estimate_length_ratio(ratios: _Reals) -> LengthRatio | None:
@@ -52,7 +53,7 @@ def misfit(
     deviation of the logarithm grows with one over the root of the length in sentences of fewer than 20 characters
     (Gale and Church, A program for aligning sentences in bilingual corpora, Computational Linguistics 1993).
     """
-    shorter = np.minimum(english, foreign / usual.factor) + 5.0
+    shorter = np.minimum(english, foreign / np.float32(usual.factor)) + _ADDED
     deviation = max(usual.deviation, 0.05) * np.sqrt(np.maximum(1.0, _STEADY / shorter))
     off = np.abs(ratios - usual.centre)
     return np.asarray((off > math.log(_LEAST_FACTOR)) & (off > _MOST_DEVIATIONS * deviation))
