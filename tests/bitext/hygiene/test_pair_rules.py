@@ -120,6 +120,11 @@ def test_untranslated() -> None:
 
 def test_english_on_the_right() -> None:
     straight = sides("They said that it was the end of the year", "Walisema ulikuwa mwisho wa mwaka")
-    assert english_on_the_right(straight) == -3
-    assert english_on_the_right(straight._replace(english_words=straight[3], foreign_words=straight[2])) == 3
+    assert english_on_the_right(straight) == -1
+    assert (
+        english_on_the_right(
+            straight._replace(english_words=straight.foreign_words, foreign_words=straight.english_words)
+        )
+        == 3
+    )
     assert english_on_the_right(sides("Name", "Jina")) == 0

@@ -20,6 +20,7 @@ _NAME_LETTERS = 4
 _BINS = 10
 _MOST_TOKEN_PAIRS = 1_500_000
 _APART = 37
+_ITERATIONS = 3
 
 
 class Lexicon:
@@ -97,6 +98,7 @@ def _translations(pairs: Sequence[tuple[Words, Words]]) -> dict[str, tuple[float
     table = estimate_translation_table(
         [[foreign_ids[unit] for unit in foreign if unit in foreign_ids] for _, foreign in pairs],
         [[english_ids[word] for word in english if word in english_ids] for english, _ in pairs],
+        iterations=_ITERATIONS,
         most_token_pairs=_MOST_TOKEN_PAIRS,
     )
     english_words, foreign_units = list(english_ids), list(foreign_ids)

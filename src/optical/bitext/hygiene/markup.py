@@ -2,7 +2,7 @@
 
 import re
 
-_OF_URLS_AND_BYTES = ("b'", 'b"', "http", "HTTP", "Http", "www.", "WWW.")
+_AFTER_B = ("'", '"')
 _OF_WRONG_ENCODINGS = ("\u00c3", "\u00c2", "\u00e2", "\ufffd")
 _ENTITY = re.compile(r"&(?:[a-zA-Z][a-zA-Z0-9]{1,7}|#[0-9]{1,6}|#[xX][0-9a-fA-F]{1,5});")
 _TAG = (
@@ -18,7 +18,7 @@ _TWICE_ENCODED = (
 )
 _DEBRIS = re.compile(
     rf"(?i:{_TAG})|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffd]|{_TWICE_ENCODED}"
-    r"|^b(?P<quote>['\"]).*(?P=quote)$|^(?i:https?://|www\.)\S+$",
+    r"|^b(?P<quote>['\"]).*(?P=quote)$|^(?:[hH][tT]{2}[pP][sS]?://|www\.)\S+$",
 )
 
 
@@ -31,7 +31,9 @@ def has_markup(text: str) -> bool:
     if (
         ("<" in text)
         or not text.isprintable()
-        or text.startswith(_OF_URLS_AND_BYTES)
+        or "://" in text
+        or text[1:2] in _AFTER_B
+        or "www." in text
         or (not text.isascii() and any(sign in text for sign in _OF_WRONG_ENCODINGS))
     ):
         return _DEBRIS.search(text) is not None

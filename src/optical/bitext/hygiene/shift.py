@@ -170,10 +170,14 @@ def repair_of(stretches: list[Stretch]) -> Repair | None:
     """Return how to put shifted lines back where they belong, None if none are shifted."""
     if not any(0 < stretch.state < UNRELATED for stretch in stretches):
         return None
-    segments = []
+    segments: list[Segment] = []
     for stretch in stretches:
         offset = 0 if stretch.state == UNRELATED else OFFSETS[stretch.state]
-        first = stretch.start == 0
-        edge, edge_stop = (0, 0) if first else (max(0, stretch.earliest - 1), stretch.latest + 1)
+        if not segments:
+            segments.append(Segment(stretch.start, stretch.stop, offset))
+            continue
+        # Where English lines are missing, as many foreign ones have no partner, and they may seem to fit either side.
+        alone = max(0, segments[-1].offset - offset)
+        edge, edge_stop = max(0, stretch.earliest - 1 - alone), stretch.latest + 1 + alone
         segments.append(Segment(stretch.start, stretch.stop, offset, edge=edge, edge_stop=edge_stop))
     return Repair(segments)

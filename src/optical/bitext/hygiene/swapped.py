@@ -14,14 +14,17 @@ _FUNCTION_WORDS = frozenset(
     "them".split()
 )
 _MOST = 3
+_FEWEST_WORDS = 4
 
 
 def english_on_the_right(sides: Sides) -> int:
-    """Return how much speaks for English in the foreign column: function words there less those on the left.
+    """Return how much speaks for English in the foreign column, from -3 to 3.
 
-    It is cut off at 3 and -3.
+    That is the function words of English there less those on the left; -1 for a sentence without any.
     """
     right = len(_FUNCTION_WORDS.intersection(sides.foreign_words))
+    if right == 0:
+        return -1 if len(sides.foreign_words) >= _FEWEST_WORDS else 0
     left = len(_FUNCTION_WORDS.intersection(sides.english_words))
     return max(-_MOST, min(_MOST, right - left))
 
