@@ -6,14 +6,35 @@ _PARTS_OF_WORDS = ("L", "M", "N")  # letters, marks (vowel signs among them) and
 _INVISIBLE = "Cf"  # joiners inside words, which some writers leave out
 
 
+class _Letters(dict[int, str | None]):
+    """What ``str.translate`` makes of each character, looked up once: itself, nothing or a space."""
+
+    def __missing__(self, code: int) -> str | None:
+        letter = chr(code)
+        category = unicodedata.category(letter)
+        kept = letter if category.startswith(_PARTS_OF_WORDS) else " "
+        self[code] = None if category == _INVISIBLE else kept
+        return self[code]
+
+
+_LETTERS = _Letters()
+
+
 def words(text: str) -> list[str]:
     """Return the words of a text in lower case: its longest runs of letters, marks and numbers.
 
     Composed and decomposed letters are one (Unicode's form C), as are Turkish i's with and without a combining dot. In
     scripts that do not separate words a whole phrase is one.
     """
-    lower = unicodedata.normalize("NFC", text.lower().replace("i\u0307", "i"))
-    visible = (letter for letter in lower if unicodedata.category(letter) != _INVISIBLE)
-    return "".join(
-        letter if unicodedata.category(letter).startswith(_PARTS_OF_WORDS) else " " for letter in visible
-    ).split()
+    lower = text.lower()
+    if lower.isascii():
+        return lower.translate(_LETTERS).split()
+    lower = unicodedata.normalize("NFC", lower.replace("i\u0307", "i"))
+    found: list[str] = []
+    for token in lower.split():
+        # Looking letters up one by one takes most of the time; most tokens are letters throughout.
+        if token.isalnum():
+            found.append(token)
+        else:
+            found += token.translate(_LETTERS).split()
+    return found

@@ -13,6 +13,7 @@ from rich.console import Console
 from optical import __version__
 from optical.cli import (
     align,
+    bitext,
     build_wikiclir,
     data,
     demo,
@@ -111,6 +112,10 @@ data.app.command()(_explained(data.get))
 data.app.command()(_explained(build_wikiclir.build_wikiclir))
 data.app.command()(_explained(translate.translate))
 app.add_typer(data.app, name="data")
+bitext.app.command()(_explained(bitext.check))
+bitext.app.command()(_explained(bitext.clean))
+bitext.app.command()(_explained(bitext.coverage))
+app.add_typer(bitext.app, name="bitext")
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:

@@ -1,0 +1,76 @@
+"""Scripts of texts, by Unicode's character names."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+NONE = 0
+LATIN = 1
+
+_ACCEPTED_SHARE = 0.1
+_OUTSIDE_LATIN = re.compile(r"[^\x00-\u02af\u0300-\u036f\u1e00-\u1eff\u2000-\u206f\u20a0-\u20cf]")
+# One writing system under several names.
+_SAME = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "KATAKANA-HIRAGANA": "CJK", "HALFWIDTH": "CJK"}
+
+
+class _Scripts(dict[int, str | None]):
+    """Maps letters to one character for each script, and drops all else; scripts are numbered as they turn up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names = ["none", "LATIN"]
+
+    def __missing__(self, code: int) -> str | None:
+        letter = chr(code)
+        if unicodedata.category(letter) not in ("Lu", "Ll", "Lt", "Lo"):
+            self[code] = None
+        else:
+            self[code] = chr(self.number(unicodedata.name(letter, "UNKNOWN").split()[0]))
+        return self[code]
+
+    def number(self, name: str) -> int:
+        name = _SAME.get(name, name)
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+
+_SCRIPTS = _Scripts()
+
+
+def script(text: str) -> int:
+    """Return the number of the script of most letters of ``text``; ``NONE`` without a letter.
+
+    Japanese kana and Chinese characters count as one script.
+    """
+    if text.isascii() or _OUTSIDE_LATIN.search(text) is None:
+        return LATIN
+    letters = text.translate(_SCRIPTS)
+    if not letters:
+        return NONE
+    return ord(max(sorted(set(letters)), key=letters.count))
+
+
+def script_name(number: int) -> str:
+    """Return the name of a script in lower case, the first word of Unicode's names of its letters."""
+    return _SCRIPTS.names[number].lower()
+
+
+def script_number(name: str) -> int:
+    """Return the number of the script whose letters have Unicode names that begin with ``name``."""
+    return _SCRIPTS.number(name.upper())
+
+
+def scripts_in_use(pairs_by_script: Mapping[int, int]) -> set[int]:
+    """Return the scripts of at least a tenth of the pairs: some languages are written in two."""
+    counts = {number: count for number, count in pairs_by_script.items() if number != NONE}
+    total = sum(counts.values())
+    return {number for number, count in counts.items() if count >= _ACCEPTED_SHARE * total}
+
+
+def in_other_script(scripts: npt.NDArray[np.uint8], accepted: Iterable[int]) -> npt.NDArray[np.bool_]:
+    """Return (n,) whether a text has letters and most of them are of none of the ``accepted`` scripts."""
+    return ~np.isin(scripts, [NONE, *accepted])
