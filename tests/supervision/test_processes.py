@@ -23,7 +23,7 @@ def test_two_processes_make_one_artefact(
         **{
             "queries": collection.queries,
             "passages": collection.passages,
-            "judgements": collection.judgements,
+            "qrels": collection.judgements,
         },
         **{"negatives": collection.negatives, "translations": collection.translations},
         **{"objective": "contrastive + kl", "embedding-learning-rate": 1e-2, "learning-rate": 1e-3},
