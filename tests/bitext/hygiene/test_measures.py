@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from optical.bitext.hygiene.duplicates import digests, repeated, rows_with_twins
 from optical.bitext.hygiene.length_ratio import estimate_length_ratio, log_ratio, misfit
 from optical.bitext.hygiene.repair import Repair, Segment
-from optical.bitext.hygiene.scripts import NONE, script, script_name, script_number, scripts_in_use
+from optical.bitext.hygiene.scripts import (
+    LATIN,
+    NONE,
+    in_other_script,
+    script,
+    script_name,
+    script_number,
+    scripts,
+    scripts_in_use,
+)
 from optical.bitext.hygiene.stretches import find_stretches
 from optical.bitext.hygiene.survey import sides_of
 from optical.bitext.pairs import Malformed, Pair
@@ -47,6 +56,7 @@ def test_a_script_is_that_of_no_fewer_letters_than_any_other(text: str) -> None:
 
 
 def test_a_language_may_have_two_scripts() -> None:
+    assert scripts_in_use({scripts("ሰላም ለዓለም COVID"): 5, scripts("BBC ሰላ"): 5}) == {LATIN, script("ሰላም")}
     assert scripts_in_use({1: 50, 2: 45, 3: 5, NONE: 1000}) == {1, 2}
 
 
@@ -151,3 +161,9 @@ def test_a_repair_pairs_each_row_with_the_english_of_its_offset(
             else:
                 assert pairs[row][:2] == (f"e{partner}", f"f{row}")
             assert pairs[row].line == row + 1
+
+
+def test_names_in_another_script_do_not_make_a_sentence_foreign() -> None:
+    texts = ["Manchester City ሰላም", "Manchester City and Liverpool ከ", "Manchester", "ሰላም", "12"]
+    found = np.array([scripts(text) for text in texts], dtype=np.uint16)
+    assert in_other_script(found, {script("ሰላም")}).tolist() == [False, True, True, False, False]

@@ -31,7 +31,7 @@ from optical.bitext.leakage import NearCopies
 
 _Flags = npt.NDArray[np.bool_]
 
-_UNLIKELY = -3.5
+_UNLIKELY = -5.0
 _AGAINST = -0.5
 _FEWEST_TO_ALIGN = 40
 _CHUNK = 1 << 18
@@ -133,22 +133,24 @@ def _lengths(columns: Survey) -> LengthEvidence:
 
 
 def _judge_alignment(inspection: Inspection, lexicon: Lexicon, read: Callable[[Source], Survey]) -> None:
-    lengths = _lengths(inspection.survey)
-    words = WordEvidence.of(inspection.source, lengths.doubtful(), inspection.survey.half, lexicon)
-    stretches = find_shifts(lengths, words)
-    repair = repair_of(stretches)
-    if repair is not None:
-        _repair(inspection, repair, read)
-        lengths = _lengths(inspection.survey)
-        words = WordEvidence.of(inspection.source, lengths.doubtful(), inspection.survey.half, lexicon)
-        stretches = find_shifts(lengths, words)
-    inspection.words = words
+    words = _words(inspection, lexicon)
+    stretches = find_shifts(_lengths(inspection.survey), words)
     inspection.misaligned = [
         (stretch.start, stretch.stop)
         for stretch in stretches
         # Proverbs or entries of a dictionary have lengths of their own, but their words say that they are translations.
         if stretch.state == UNRELATED and words(stretch.start, stretch.stop)[:, 0].mean() < _AGAINST
     ]
+    repair = repair_of(stretches)
+    if repair is not None:
+        _repair(inspection, repair, read)
+        words = _words(inspection, lexicon)
+    inspection.words = words
+
+
+def _words(inspection: Inspection, lexicon: Lexicon) -> WordEvidence:
+    columns = inspection.survey
+    return WordEvidence.of(inspection.source, _lengths(columns).doubtful(), columns.half, lexicon)
 
 
 def _judge_together(inspections: Sequence[Inspection], dropping: set[Rule], scripts: set[int]) -> None:
@@ -196,9 +198,9 @@ def _judge_together(inspections: Sequence[Inspection], dropping: set[Rule], scri
 def _judge_by_the_usual(inspection: Inspection, kept: _Flags, dropping: set[Rule], scripts: set[int]) -> bool:
     """Find pairs that are unlike the ``kept`` (n,) ones; return whether a kept one is now to be dropped."""
     columns = inspection.survey
-    inspection.scripts = scripts or scripts_in_use(Counter(columns.foreign_script[kept].tolist()))
-    other_script = in_other_script(columns.foreign_script, inspection.scripts)
-    found = {SCRIPT: other_script | in_other_script(columns.english_script, [LATIN])}
+    inspection.scripts = scripts or scripts_in_use(Counter(columns.foreign_scripts[kept].tolist()))
+    other_script = in_other_script(columns.foreign_scripts, inspection.scripts)
+    found = {SCRIPT: other_script | in_other_script(columns.english_scripts, [LATIN])}
     ratios = log_ratio(columns.english_length, columns.foreign_length)
     inspection.length_ratio = estimate_length_ratio(ratios[kept])
     if inspection.length_ratio is not None:

@@ -14,6 +14,7 @@ Words = list[str]
 
 _WITHOUT_SPACES = {"cjk", "thai", "lao", "khmer", "myanmar", "tibetan"}
 _FEWEST_OCCURRENCES = 2
+_FEWEST_KNOWN = 3
 _TRANSLATIONS = 4
 _LEAST_PROBABILITY = 0.08
 _NAME_LETTERS = 4
@@ -34,8 +35,9 @@ class Lexicon:
 
     Attributes:
         evidence: (11,) log-likelihood ratio, aligned against random sentences, of a score of 0 to 0.1, 0.1 to 0.2 and
-            so on; the last entry is 0, for pairs without a known word.
-        scores: (n,) the score of each pair of the sample, by the table estimated without it; NaN without known words.
+            so on; the last entry is 0, for pairs with too few known words.
+        scores: (n,) the score of each pair of the sample, by the table estimated without it; NaN for too few
+            known words.
     """
 
     def __init__(self, sample: Sequence[tuple[Words, Words]]) -> None:
@@ -69,19 +71,23 @@ class Lexicon:
     def score(self, english: frozenset[str], units: Words, half: int) -> float:
         """Return the share of the known ``units`` that a word of ``english`` translates, rare ones counting more.
 
-        An English word that stands in the foreign side as well counts as translated; NaN if nothing is known.
+        An English word that stands in the foreign side as well counts as translated. It is NaN if fewer than 3 units
+        are known, which is too little to judge by.
         """
         table = self._tables[half % 2]
         known = found = 0.0
+        units_known = 0
         for unit in units:
             if unit in english and (len(unit) >= _NAME_LETTERS or unit.isdigit()):
+                units_known += 1
                 known += 5.0
                 found += 5.0
             elif entry := table.get(unit):
+                units_known += 1
                 known += entry[0]
                 if not entry[1].isdisjoint(english):
                     found += entry[0]
-        return found / known if known else math.nan
+        return found / known if units_known >= _FEWEST_KNOWN else math.nan
 
     @staticmethod
     def bins(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:

@@ -39,7 +39,7 @@ class Repair:
         unsure = np.zeros(rows, dtype=np.bool_)
         for segment in self.segments:
             unsure[segment.edge : segment.edge_stop] = True
-            unsure[segment.start : max(0, -segment.offset)] = True
+            unsure[segment.start : min(segment.stop, max(0, -segment.offset))] = True
             unsure[max(segment.start, rows - max(0, segment.offset)) : segment.stop] = True
         return unsure
 

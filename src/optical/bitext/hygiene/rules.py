@@ -32,7 +32,7 @@ LANGUAGE = Rule("wrong-language", "the foreign side is in another language", Tru
 LEAKAGE = Rule(
     "near-copy-of-a-query", "a side shares three of five words with a query of the evaluation", True
 )
-SCRIPT = Rule("wrong-script", "most letters of a side are of another script than the rest of the file", True)
+SCRIPT = Rule("wrong-script", "hardly a letter of a side is of the script of the file", True)
 LENGTH = Rule("length-ratio", "one side is far too long for the other", True)
 UNLIKELY = Rule("unlikely-translation", "neither words nor lengths fit each other", False)
 MISALIGNED = Rule("misaligned-stretch", "lines that do not belong together, for a stretch", True)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 NONE = 0
 LATIN = 1
+SECOND = 256
 
 _ACCEPTED_SHARE = 0.1
 _OUTSIDE_LATIN = re.compile(r"[^\x00-\u02af\u0300-\u036f\u1e00-\u1eff\u2000-\u206f\u20a0-\u20cf]")
@@ -46,12 +48,20 @@ def script(text: str) -> int:
 
     Japanese kana and Chinese characters count as one script.
     """
+    return scripts(text) % SECOND
+
+
+def scripts(text: str) -> int:
+    """Return the script of most letters and ``SECOND`` times the next one, if it has a tenth of the letters."""
     if text.isascii() or _OUTSIDE_LATIN.search(text) is None:
-        return LATIN
+        return LATIN if text.lower() != text.upper() else NONE
     letters = text.translate(_SCRIPTS)
     if not letters:
         return NONE
-    return ord(max(sorted(set(letters)), key=letters.count))
+    first, *others = sorted(sorted(set(letters)), key=letters.count, reverse=True)
+    if others and letters.count(others[0]) >= _ACCEPTED_SHARE * len(letters):
+        return ord(first) + SECOND * ord(others[0])
+    return ord(first)
 
 
 def script_name(number: int) -> str:
@@ -64,13 +74,27 @@ def script_number(name: str) -> int:
     return _SCRIPTS.number(name.upper())
 
 
-def scripts_in_use(pairs_by_script: Mapping[int, int]) -> set[int]:
-    """Return the scripts of at least a tenth of the pairs: some languages are written in two."""
-    counts = {number: count for number, count in pairs_by_script.items() if number != NONE}
-    total = sum(counts.values())
-    return {number for number, count in counts.items() if count >= _ACCEPTED_SHARE * total}
+def scripts_in_use(pairs_by_scripts: Mapping[int, int]) -> set[int]:
+    """Return the scripts of most letters in at least a tenth of the pairs: some languages are written in two.
+
+    Args:
+        pairs_by_scripts: number of pairs by what :func:`scripts` returns of a side.
+    """
+    counts: Counter[int] = Counter()
+    for found, count in pairs_by_scripts.items():
+        if found != NONE:
+            counts[found % SECOND] += count
+    return {number for number, count in counts.items() if count >= _ACCEPTED_SHARE * counts.total()}
 
 
-def in_other_script(scripts: npt.NDArray[np.uint8], accepted: Iterable[int]) -> npt.NDArray[np.bool_]:
-    """Return (n,) whether a text has letters and most of them are of none of the ``accepted`` scripts."""
-    return ~np.isin(scripts, [NONE, *accepted])
+def in_other_script(found: npt.NDArray[np.uint16], accepted: Iterable[int]) -> npt.NDArray[np.bool_]:
+    """Return (n,) whether a text has letters, and hardly any of an ``accepted`` script.
+
+    A sentence full of foreign names is one of its language all the same.
+
+    Args:
+        found: (n,) what :func:`scripts` returns of each text.
+        accepted: numbers of scripts.
+    """
+    known = list(accepted)
+    return np.asarray((found != NONE) & ~np.isin(found % SECOND, known) & ~np.isin(found // SECOND, known))

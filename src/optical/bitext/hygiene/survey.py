@@ -27,7 +27,7 @@ from optical.bitext.hygiene.rules import (
     UNTRANSLATED,
     Sides,
 )
-from optical.bitext.hygiene.scripts import script
+from optical.bitext.hygiene.scripts import scripts
 from optical.bitext.hygiene.swapped import english_on_the_right
 from optical.bitext.hygiene.untranslated import is_hardly_translated, is_untranslated
 from optical.bitext.leakage import NearCopies
@@ -109,8 +109,8 @@ class Survey:
         foreign_length: (n,) uint16.
         exact: (n,) int64 digest of the pair.
         folded: (n,) int64 digest of its words.
-        english_script: (n,) uint8 number of the script of most letters.
-        foreign_script: (n,) uint8.
+        english_scripts: (n,) uint16 numbers of the two commonest scripts.
+        foreign_scripts: (n,) uint16.
         english_on_the_right: (n,) int8 evidence that the columns are swapped.
         sample: English and foreign words of every ``stride``-th row.
         stride: rows from one pair of the sample to the next.
@@ -122,8 +122,8 @@ class Survey:
     foreign_length: npt.NDArray[np.uint16]
     exact: npt.NDArray[np.int64]
     folded: npt.NDArray[np.int64]
-    english_script: npt.NDArray[np.uint8]
-    foreign_script: npt.NDArray[np.uint8]
+    english_scripts: npt.NDArray[np.uint16]
+    foreign_scripts: npt.NDArray[np.uint16]
     english_on_the_right: npt.NDArray[np.int8]
     sample: list[tuple[list[str], list[str]]]
     stride: int
@@ -146,7 +146,7 @@ def survey(source: Source, wrong_language: WrongLanguage | None, queries: NearCo
         OpticalError: the source cannot be read.
     """
     flags, english_length, foreign_length = array("I"), array("H"), array("H")
-    exact, folded, english_script, foreign_script = array("q"), array("q"), array("B"), array("B")
+    exact, folded, english_scripts, foreign_scripts = array("q"), array("q"), array("H"), array("H")
     swapped = array("b")
     sample: list[tuple[list[str], list[str]]] = []
     stride, row, malformed = 1, 0, 0
@@ -161,8 +161,8 @@ def survey(source: Source, wrong_language: WrongLanguage | None, queries: NearCo
         one, other = digests(sides)
         exact.append(one)
         folded.append(other)
-        english_script.append(script(sides.english))
-        foreign_script.append(script(sides.foreign))
+        english_scripts.append(scripts(sides.english))
+        foreign_scripts.append(scripts(sides.foreign))
         swapped.append(english_on_the_right(sides))
         if row % stride == 0:
             sample.append((sides.english_words, sides.foreign_words))
@@ -176,8 +176,8 @@ def survey(source: Source, wrong_language: WrongLanguage | None, queries: NearCo
         np.frombuffer(foreign_length, np.uint16),
         np.frombuffer(exact, np.int64),
         np.frombuffer(folded, np.int64),
-        np.frombuffer(english_script, np.uint8),
-        np.frombuffer(foreign_script, np.uint8),
+        np.frombuffer(english_scripts, np.uint16),
+        np.frombuffer(foreign_scripts, np.uint16),
         np.frombuffer(swapped, np.int8),
         sample,
         stride,
