@@ -37,7 +37,8 @@ def sides(english: str, foreign: str) -> Sides:
     ],
 )
 def test_debris(text: str) -> None:
-    assert has_markup(text)
+    assert has_markup(text, "text")
+    assert has_markup("text", text)
 
 
 @pytest.mark.parametrize(
@@ -55,20 +56,21 @@ def test_debris(text: str) -> None:
     ],
 )
 def test_no_debris(text: str) -> None:
-    assert not has_markup(text)
+    assert not has_markup(text, text)
 
 
 @given(st.text(st.characters(whitelist_categories=("L", "M", "N"), max_codepoint=0x2FFF), min_size=1))
 def test_letters_of_any_language_are_no_debris_unless_their_bytes_could_be(text: str) -> None:
     if not {"\u00c3", "\u00c2", "\u00e2"} & set(text):
-        assert not has_markup(text)
-        assert not has_entity(text)
+        assert not has_markup(text, text)
+        assert not has_entity(text, text)
 
 
 @pytest.mark.parametrize("sign", ['"', "<", "&"])
 def test_entities(sign: str) -> None:
-    assert has_entity(f"so {html.escape(sign)} it is")
-    assert not has_entity(f"so {sign} it is; & so on")
+    assert has_entity(f"so {html.escape(sign)} it is", "text")
+    assert has_entity("text", f"so {html.escape(sign)} it is")
+    assert not has_entity(f"so {sign} it is; & so on", "text")
 
 
 @pytest.mark.parametrize(

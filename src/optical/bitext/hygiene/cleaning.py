@@ -108,20 +108,18 @@ def _report(
         lines = {row: 0 for _, first, last in findings for row in (first, last)}
         reasons = inspection.reasons(dropping)
         codes = reasons.tobytes()
+        special = shown.keys() | lines.keys()
         for row, pair in _numbered(inspection.source.pairs(), notes, dropped):
             if kept is not None and dropped is not None:
                 if codes[row] == _KEPT:
                     kept.write(f"{pair.english}\t{pair.foreign}\n")
                 else:
-                    dropped.write(
-                        "\t".join((RULES[codes[row]].name, pair.file, str(pair.line), *pair[:2])) + "\n"
-                    )
-            if row in shown:
-                example = Example(pair.file, pair.line, pair.english, pair.foreign)
-                for rule in shown[row]:
-                    examples[rule.name].append(example)
-            if row in lines:
+                    reason = RULES[codes[row]].name
+                    dropped.write(f"{reason}\t{pair.file}\t{pair.line}\t{pair.english}\t{pair.foreign}\n")
+            if row in special:
                 lines[row] = pair.line
+                for rule in shown.get(row, ()):
+                    examples[rule.name].append(Example(pair.file, pair.line, pair.english, pair.foreign))
         left_out += np.bincount(reasons[reasons >= 0], minlength=len(RULES))
         usual = inspection.length_ratio
         sources.append(
@@ -151,10 +149,14 @@ def _spread(inspections: Sequence[Inspection], most: int) -> list[dict[int, list
     """Return for each source the rows to show and the rules that find them, evenly spread over all that they find."""
     shown: list[dict[int, list[Rule]]] = [{} for _ in inspections]
     for rule in RULES:
-        places = [(at, row) for at, one in enumerate(inspections) for row in np.flatnonzero(one.found(rule))]
-        for place in np.unique(np.linspace(0, len(places) - 1, most).astype(int)) if places else ():
-            at, row = places[place]
-            shown[at].setdefault(int(row), []).append(rule)
+        rows = [np.flatnonzero(inspection.found(rule)) for inspection in inspections]
+        ends = np.cumsum([len(part) for part in rows])
+        if ends[-1] == 0:
+            continue
+        for place in np.unique(np.linspace(0, ends[-1] - 1, most).astype(int)):
+            at = int(np.searchsorted(ends, place, side="right"))
+            row = int(rows[at][place - ends[at]])  # counted from the end of its part
+            shown[at].setdefault(row, []).append(rule)
     return shown
 
 

@@ -2,15 +2,15 @@
 
 import re
 
-_AFTER_B = ("'", '"')
-_OF_WRONG_ENCODINGS = ("\u00c3", "\u00c2", "\u00e2", "\ufffd")
+_BYTES = ("b'", 'b"')
 _ENTITY = re.compile(r"&(?:[a-zA-Z][a-zA-Z0-9]{1,7}|#[0-9]{1,6}|#[xX][0-9a-fA-F]{1,5});")
 _TAG = (
     r"</?(?:a|abbr|b|big|blockquote|body|br|center|cite|code|dd|div|dl|dt|em|font|form|h[1-6]|head|hr|html|i|iframe|img|"
     r"input|li|link|meta|noscript|ol|option|p|pre|q|ref|s|script|seg|select|small|span|strike|strong|style|sub|sup|"
     r"table|tbody|td|th|title|tr|tt|u|ul|video)(?:\s[^<>]*)?/?>"
 )
-# UTF-8 read as Windows-1252 once too often: the first byte of a letter, then what its second may turn into.
+# UTF-8 read as Windows-1252 once too often: the first byte of a letter, then what its second may turn into. (A capital
+# A with tilde at the end of a word may well stand before a quotation mark.)
 _TWICE_ENCODED = (
     r"[\u00c3\u00c2][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014"
     r"\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122](?![\u0080-\u00bf]?\s)"
@@ -22,24 +22,31 @@ _DEBRIS = re.compile(
 )
 
 
-def has_markup(text: str) -> bool:
-    """Say whether ``text`` has HTML tags, control or replacement characters or letters encoded twice.
+def has_markup(english: str, foreign: str) -> bool:
+    """Say whether a side has HTML tags, control or replacement characters or letters encoded twice.
 
     So it has where the whole is the print of a Python ``bytes`` object (b'...'), or one URL.
     """
-    # Looking for what all debris has spares the long pattern on nearly all text.
+    # Looking for what all debris has, on both sides at once, spares the long pattern on nearly all text.
+    both = f"{english} {foreign}"
     if (
-        ("<" in text)
-        or not text.isprintable()
-        or "://" in text
-        or text[1:2] in _AFTER_B
-        or "www." in text
-        or (not text.isascii() and any(sign in text for sign in _OF_WRONG_ENCODINGS))
+        "<" in both
+        or "://" in both
+        or "www." in both
+        or english.startswith(_BYTES)
+        or foreign.startswith(_BYTES)
+        or not both.isprintable()
+        or (
+            not both.isascii()
+            and ("\u00c3" in both or "\u00c2" in both or "\u00e2" in both or "\ufffd" in both)
+        )
     ):
-        return _DEBRIS.search(text) is not None
+        return _DEBRIS.search(english) is not None or _DEBRIS.search(foreign) is not None
     return False
 
 
-def has_entity(text: str) -> bool:
-    """Say whether ``text`` has an HTML entity, by name or by number."""
-    return "&" in text and _ENTITY.search(text) is not None
+def has_entity(english: str, foreign: str) -> bool:
+    """Say whether a side has an HTML entity, by name or by number."""
+    return ("&" in english and _ENTITY.search(english) is not None) or (
+        "&" in foreign and _ENTITY.search(foreign) is not None
+    )

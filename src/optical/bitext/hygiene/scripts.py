@@ -52,9 +52,12 @@ def script(text: str) -> int:
 
 
 def scripts(text: str) -> int:
-    """Return the script of most letters and ``SECOND`` times the next one, if it has a tenth of the letters."""
+    """Return the script of most letters, and ``SECOND`` times the next one if it has a tenth of the letters.
+
+    ``text`` consists of letters, marks and digits.
+    """
     if text.isascii() or _OUTSIDE_LATIN.search(text) is None:
-        return LATIN if text.lower() != text.upper() else NONE
+        return NONE if not text or text.isnumeric() else LATIN
     letters = text.translate(_SCRIPTS)
     if not letters:
         return NONE

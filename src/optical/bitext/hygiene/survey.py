@@ -36,6 +36,7 @@ from optical.bitext.words import words
 
 MOST_CHARACTERS = 2000
 _SAMPLE = 8_000
+_LONGEST = 65_535
 _WATCH_EVERY = 10_000
 
 
@@ -84,7 +85,7 @@ def _normal_text(text: str) -> str:
         text.isprintable()
         and "  " not in text
         and text[:1] != " " != text[-1:]
-        and unicodedata.is_normalized("NFC", text)
+        and (text.isascii() or unicodedata.is_normalized("NFC", text))
     ):
         return text
     return " ".join(unicodedata.normalize("NFC", text).split())
@@ -156,13 +157,14 @@ def survey(source: Source, wrong_language: WrongLanguage | None, queries: NearCo
             continue
         sides = sides_of(pair)
         flags.append(_own_flags(sides, wrong_language, queries))
-        english_length.append(min(65_535, len(sides.english)))
-        foreign_length.append(min(65_535, len(sides.foreign)))
+        one, other = len(sides.english), len(sides.foreign)
+        english_length.append(one if one < _LONGEST else _LONGEST)
+        foreign_length.append(other if other < _LONGEST else _LONGEST)
         one, other = digests(sides)
         exact.append(one)
         folded.append(other)
-        english_scripts.append(scripts(sides.english))
-        foreign_scripts.append(scripts(sides.foreign))
+        english_scripts.append(scripts(sides.english_letters))
+        foreign_scripts.append(scripts(sides.foreign_letters))
         swapped.append(english_on_the_right(sides))
         if row % stride == 0:
             sample.append((sides.english_words, sides.foreign_words))
@@ -196,9 +198,9 @@ def _own_flags(sides: Sides, wrong_language: WrongLanguage | None, queries: Near
         flags |= BIT[UNTRANSLATED]
     elif is_hardly_translated(sides):
         flags |= BIT[HARDLY_TRANSLATED]
-    if has_markup(english) or has_markup(foreign):
+    if has_markup(english, foreign):
         flags |= BIT[MARKUP]
-    if has_entity(english) or has_entity(foreign):
+    if has_entity(english, foreign):
         flags |= BIT[ENTITY]
     if not sides.english_letters.isalpha() and numbers_differ(english, foreign):
         flags |= BIT[NUMBERS]
