@@ -440,9 +440,7 @@ def test_ctrl_c(verb: str, command: Command, teacher: Path, tmp_path: Path, made
             file.write("p1\twater\n")
             file.flush()
             os.kill(os.getpid(), signal.SIGINT)
-            # A signal that comes just before a read blocks is noticed only after the next one.
-            while not finished.wait(10):
-                os.kill(os.getpid(), signal.SIGINT)
+            finished.wait()
 
     finished = threading.Event()
     interrupter = threading.Thread(target=write_and_interrupt)
