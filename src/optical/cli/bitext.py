@@ -84,10 +84,10 @@ def coverage(
     skip_bad: SkipBad = False,
 ) -> None:
     """Measure how well a tokenizer covers the foreign side, and say what to do with its encoder."""
+    from optical.bitext.coverage import load_tokenizer, measure_coverage, verdict
     from optical.bitext.formats import read_pairs
     from optical.bitext.pairs import Malformed
     from optical.cli.terminal import quiet, say, show_table
-    from optical.encoders.coverage import load_tokenizer, measure_coverage, verdict
 
     quiet()
     loaded = load_tokenizer(tokenizer)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from optical.encoders.coverage import Coverage, load_tokenizer, measure_coverage, verdict
+from optical.bitext.coverage import Coverage, load_tokenizer, measure_coverage, verdict
 from optical.errors import OpticalError
 
 
