@@ -2,13 +2,13 @@
 
 import hashlib
 import logging
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from optical.bitext.bitext import Bitext
 from optical.bitext.formats import KNOWN_FORMATS, read_pairs
+from optical.bitext.normal_text import normal_text
 from optical.bitext.pairs import Malformed
 from optical.bitext.sources import Source
 from optical.errors import OpticalError
@@ -47,7 +47,7 @@ def read_bitext(sources: Sequence[str | Path], *, strict: bool = False, max_char
                 if len(malformed) < _MOST_NOTES:
                     malformed.append(pair.note)
                 continue
-            english, foreign = (" ".join(unicodedata.normalize("NFC", side).split()) for side in pair[:2])
+            english, foreign = (normal_text(side) for side in pair[:2])
             if not english or not foreign:
                 dropped["empty side"] += 1
             elif max(len(english), len(foreign)) > max_characters:

@@ -1,6 +1,5 @@
 """One reading of a source: what each pair looks like, in a few bytes a pair."""
 
-import unicodedata
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from optical.bitext.hygiene.scripts import scripts
 from optical.bitext.hygiene.swapped import english_on_the_right
 from optical.bitext.hygiene.untranslated import is_hardly_translated, is_untranslated
 from optical.bitext.leakage import NearCopies
+from optical.bitext.normal_text import normal_text
 from optical.bitext.pairs import Malformed, Pair
 from optical.bitext.words import words
 
@@ -72,23 +72,11 @@ class Source:
 def _normal_form(pair: Pair | Malformed) -> Pair | Malformed:
     if isinstance(pair, Malformed):
         return pair
-    english, foreign = _normal_text(pair.english), _normal_text(pair.foreign)
+    english, foreign = normal_text(pair.english), normal_text(pair.foreign)
     # Most text is normal already, and making pairs takes time.
     if english is pair.english and foreign is pair.foreign:
         return pair
     return pair._replace(english=english, foreign=foreign)
-
-
-def _normal_text(text: str) -> str:
-    # Printable text has no space but " ".
-    if (
-        text.isprintable()
-        and "  " not in text
-        and text[:1] != " " != text[-1:]
-        and (text.isascii() or unicodedata.is_normalized("NFC", text))
-    ):
-        return text
-    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def sides_of(pair: Pair) -> Sides:
