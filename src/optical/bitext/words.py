@@ -2,6 +2,9 @@
 
 import unicodedata
 
+SCRIPTS_WITHOUT_SPACES = ("THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "CJK", "HIRAGANA", "KATAKANA")
+"""What the Unicode names of letters begin with in scripts that do not mark every word."""
+
 _PARTS_OF_WORDS = ("L", "M", "N")  # letters, marks (vowel signs among them) and numbers
 _INVISIBLE = "Cf"  # joiners inside words, which some writers leave out
 

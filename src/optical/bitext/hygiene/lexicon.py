@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from optical.bitext.hygiene.scripts import script, script_name
 from optical.bitext.translation_table import estimate_translation_table
+from optical.bitext.words import SCRIPTS_WITHOUT_SPACES
 
 Words = list[str]
 
-_WITHOUT_SPACES = {"cjk", "thai", "lao", "khmer", "myanmar", "tibetan"}
 _FEWEST_OCCURRENCES = 2
 _FEWEST_KNOWN = 3
 _TRANSLATIONS = 4
@@ -42,7 +42,7 @@ class Lexicon:
 
     def __init__(self, sample: Sequence[tuple[Words, Words]]) -> None:
         text = " ".join(" ".join(foreign) for _, foreign in sample[:200])
-        self._spaced = script_name(script(text)) not in _WITHOUT_SPACES
+        self._spaced = script_name(script(text)).upper() not in SCRIPTS_WITHOUT_SPACES
         split = [(english, self.units(foreign)) for english, foreign in sample]
         # A table for the even rows, estimated on the odd ones, and one for the odd rows.
         self._tables = [_translations(split[1::2]), _translations(split[::2])]
