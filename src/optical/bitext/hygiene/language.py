@@ -3,6 +3,7 @@
 from typing import Any
 
 from optical.errors import OpticalError
+from optical.packages import require_package
 
 _SURE = 0.99
 _RULED_OUT = 1e-4
@@ -23,13 +24,9 @@ class WrongLanguage:
     """
 
     def __init__(self, language: str) -> None:
-        try:
-            from py3langid.langid import MODEL_FILE, LanguageIdentifier
-        except ModuleNotFoundError as error:
-            raise OpticalError(
-                "Languages are told apart by py3langid, which is not installed. "
-                "Install it: pip install 'optical[language]'."
-            ) from error
+        require_package("py3langid", extra="language")
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
         self._identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         known = sorted(map(str, self._identifier.nb_classes))
         if language not in known:

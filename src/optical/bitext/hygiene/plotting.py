@@ -1,11 +1,11 @@
 """Histograms of a report as a picture."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from optical.bitext.hygiene.report import Report
 from optical.errors import OpticalError
 from optical.files import replace_file
+from optical.packages import require_package
 
 
 def require_matplotlib(path: Path) -> None:
@@ -16,10 +16,7 @@ def require_matplotlib(path: Path) -> None:
     """
     if path.suffix.lower() != ".png":
         raise OpticalError(f"{path} is no name for a picture. Choose one that ends in .png.")
-    if find_spec("matplotlib") is None:
-        raise OpticalError(
-            "Plots need matplotlib, which is not installed. Install it: pip install 'optical[plots]'."
-        )
+    require_package("matplotlib", extra="plots")
 
 
 def plot_histograms(report: Report, path: Path) -> None:
