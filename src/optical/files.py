@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from filelock import FileLock
@@ -88,6 +88,12 @@ def require_absent(target: Path) -> None:
         raise OpticalError(f"{target} exists already. Remove it, or choose another output.")
 
 
+def leads_outside(member: str) -> bool:
+    """Return whether the name of an archive's member leads out of the folder it belongs to: ``../x``, ``/x``."""
+    path = PurePosixPath(member.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts
+
+
 class BrokenFileError(OpticalError):
     """A file that breaks off or is damaged from some line on; ``note`` says "file:line: what is wrong"."""
 
@@ -110,7 +116,7 @@ def without_compression(name: str) -> str:
     return path.stem if path.suffix in _COMPRESSIONS else path.name
 
 
-def open_binary(path: Path) -> IO[bytes]:
+def open_binary(path: Path) -> io.BufferedReader:
     """Open a file for reading; one whose name ends in ``.gz``, ``.xz`` or ``.zst`` is decompressed on the way.
 
     Opening and reading raise any of :data:`READ_ERRORS`, of which :func:`read_error` makes an OpticalError.
@@ -120,7 +126,7 @@ def open_binary(path: Path) -> IO[bytes]:
     return buffered(_COMPRESSIONS[path.suffix][1](path))
 
 
-def buffered(decompressor: io.BufferedIOBase) -> IO[bytes]:
+def buffered(decompressor: io.BufferedIOBase) -> io.BufferedReader:
     """Return the stream with a buffer, which finds the ends of lines several times faster than decompressors do."""
     return io.BufferedReader(_Raw(decompressor), _BUFFER)
 

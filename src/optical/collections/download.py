@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from optical.collections.registry import RemoteFile
 from optical.errors import OpticalError
-from optical.files import create_folder, replace_file
+from optical.files import create_folder, leads_outside, replace_file
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done to which file, the bytes done so far, and all of them, 0 if that is not known."""
@@ -163,13 +163,8 @@ def _unpack(path: Path, progress: Progress) -> None:
             done, size = 0, sum(member.file_size for member in members)
             for member in members:
                 name = PurePosixPath(member.filename)
-                if (
-                    not name.parts
-                    or name.is_absolute()
-                    or ".." in name.parts
-                    or "\\" in member.filename
-                    or ":" in member.filename
-                ):
+                # Unlike reading, unpacking must also do without what is special on some systems only.
+                if not name.parts or leads_outside(member.filename) or {"\\", ":"} & set(member.filename):
                     raise OpticalError(
                         f"{path} has a member {member.filename!r} that leaves its folder. Do not use it."
                     )

@@ -1,8 +1,6 @@
 """One recogniser for every source of a collection: by its prefix, its name and the start of its text."""
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +10,7 @@ from optical.collections.formats import FORMATS
 from optical.collections.judgements import Judgements
 from optical.collections.texts import Passage
 from optical.errors import OpticalError
+from optical.files import READ_ERRORS, open_binary
 
 _START = 1 << 20  # bytes; the first paragraph of an XQuAD-R file must lie in them
 
@@ -78,10 +77,7 @@ def _start(path: Path) -> str:
     if not path.is_file():
         return ""
     start = b""
-    with (
-        suppress(OSError, EOFError, zlib.error),
-        gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file,
-    ):
+    with suppress(*READ_ERRORS), open_binary(path) as file:
         while len(start) < _START and (block := file.read1(_START)):
             start += block
     return start.decode("utf-8-sig", errors="replace").lstrip()

@@ -4,11 +4,11 @@ import gzip
 import io
 import zipfile
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, cast
 
 from optical.errors import OpticalError
-from optical.files import READ_ERRORS, buffered, read_error, require_file
+from optical.files import READ_ERRORS, buffered, leads_outside, read_error, require_file
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
@@ -24,8 +24,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     except READ_ERRORS as error:
         raise read_error(path, 0, error) from error
     for member in archive.infolist():
-        parts = PurePosixPath(member.filename.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts:
+        if leads_outside(member.filename):
             archive.close()
             raise OpticalError(
                 f"{path} has a member {member.filename!r}, whose name leads out of the archive. Do not trust this file."
