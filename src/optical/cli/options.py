@@ -21,6 +21,14 @@ Encoder = Annotated[
 Dimension = Annotated[
     int, typer.Option(help="Size of token vectors, for a teacher that is no late-interaction model.")
 ]
+Steps = Annotated[int, typer.Option(help="Optimiser steps.")]
+EmbeddingLearningRate = Annotated[float, typer.Option(help="Peak learning rate of the input embeddings.")]
+LearningRate = Annotated[float, typer.Option(help="Peak learning rate of all other weights.")]
+Evaluations = Annotated[int, typer.Option(help="How often the student is evaluated and saved.")]
+Arithmetic = Annotated[
+    bool | None,
+    typer.Option("--bfloat16/--float32", help="Arithmetic; by default bfloat16 where a GPU has it."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first malformed line instead of counting it.")

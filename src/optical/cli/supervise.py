@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from optical.cli.options import Dimension, Output, Seed, Strict, Teacher
+from optical.cli.options import (
+    Arithmetic,
+    Dimension,
+    EmbeddingLearningRate,
+    Evaluations,
+    LearningRate,
+    Output,
+    Seed,
+    Steps,
+    Strict,
+    Teacher,
+)
 
 
 def supervise(
@@ -62,21 +73,16 @@ def supervise(
     depth: Annotated[
         int, typer.Option(help="How many top-ranked negatives of a query they are drawn from.")
     ] = 50,
-    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 300,
+    steps: Steps = 300,
     batch_size: Annotated[int, typer.Option(help="Queries a step.")] = 32,
-    embedding_learning_rate: Annotated[
-        float, typer.Option(help="Peak learning rate of the input embeddings.")
-    ] = 3e-3,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate of all other weights.")] = 2e-4,
+    embedding_learning_rate: EmbeddingLearningRate = 3e-3,
+    learning_rate: LearningRate = 2e-4,
     held_back: Annotated[
         int, typer.Option(help="Queries kept to choose the best student by; a fifth of them at most.")
     ] = 200,
-    evaluations: Annotated[int, typer.Option(help="How often the student is evaluated and saved.")] = 4,
+    evaluations: Evaluations = 4,
     dimension: Dimension = 128,
-    bfloat16: Annotated[
-        bool | None,
-        typer.Option("--bfloat16/--float32", help="Arithmetic; by default bfloat16 where a GPU has it."),
-    ] = None,
+    bfloat16: Arithmetic = None,
     cache: Annotated[
         Path | None, typer.Option(help="Keep the teacher's vectors here, for more runs on the same passages.")
     ] = None,
