@@ -25,6 +25,7 @@ from optical.cli import (
     search,
     study,
     supervise,
+    teach,
     translate,
 )
 from optical.errors import OpticalError
@@ -73,8 +74,8 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
             _fail(str(error))
         except KeyboardInterrupt:
             _fail(
-                "Stopped; nothing half-written is left. Give the same command again: `optical distill` and "
-                "`optical supervise` go on from the last checkpoint, `optical study` and `optical data` where "
+                "Stopped; nothing half-written is left. Give the same command again: `optical distill`, "
+                "`optical supervise` and `optical teach` go on from the last checkpoint, `optical study` and `optical data` where "
                 "they were.",
                 code=130,
             )
@@ -116,6 +117,9 @@ bitext.app.command()(_explained(bitext.check))
 bitext.app.command()(_explained(bitext.clean))
 bitext.app.command()(_explained(bitext.coverage))
 app.add_typer(bitext.app, name="bitext")
+teach.app.command()(_explained(teach.tokens))
+teach.app.command()(_explained(teach.ranking))
+app.add_typer(teach.app, name="teach")
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:

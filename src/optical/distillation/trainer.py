@@ -12,6 +12,8 @@ import torch
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 from sentence_transformers.base.evaluation import BaseEvaluator
+from sentence_transformers.base.sampler import DefaultBatchSampler
+from sentence_transformers.base.training_args import BatchSamplers
 from sentence_transformers.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
@@ -35,6 +37,7 @@ def make_trainer(
     folder: Path,
     *,
     own_learning_rate: float = 0.0,
+    sampler: BatchSamplers | type[DefaultBatchSampler] = LengthBatchSampler,
 ) -> MultiVectorEncoderTrainer:
     """Make a trainer of the query side of ``encoder``; its document side is frozen.
 
@@ -47,6 +50,7 @@ def make_trainer(
         settings: of the run.
         folder: for checkpoints.
         own_learning_rate: peak rate of what the loss learns besides the student.
+        sampler: which rows make a batch.
     """
     # Widget examples and a look at the Hub would cost time and a network for nothing.
     encoder.model_card_data.generate_widget_examples = False
@@ -72,7 +76,7 @@ def make_trainer(
         use_cpu=not torch.accelerator.is_available(),
         bf16=bfloat16 if settings.bfloat16 is None else settings.bfloat16,
         seed=settings.seed,
-        batch_sampler=LengthBatchSampler,
+        batch_sampler=sampler,
         router_mapping={"foreign": "query"},
         eval_strategy="steps",
         eval_steps=steps_between,

@@ -31,10 +31,12 @@ def load_teacher(name: str, dimension: int) -> MultiVectorEncoder:
         OpticalError: it cannot be loaded, or is a student, whose queries are not English.
     """
     if (Path(name) / PROVENANCE_FILE).is_file():
-        teacher = read_provenance(name)["teacher"]["name"]
-        raise OpticalError(
-            f"{name} is itself a student: its queries are not English. Name its teacher ({teacher}) as the teacher."
-        )
+        provenance = read_provenance(name)
+        if "student" in provenance:
+            raise OpticalError(
+                f"{name} is itself a student: its queries are not English. Name its teacher "
+                f"({provenance['teacher']['name']}) as the teacher."
+            )
     return load_encoder(name, dimension=dimension)
 
 

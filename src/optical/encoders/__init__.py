@@ -2,7 +2,7 @@
 
 from optical.encoders.artefact import PROVENANCE_FILE, assemble, read_provenance, save_artefact, versions
 from optical.encoders.fingerprint import fingerprint
-from optical.encoders.loading import load_encoder
+from optical.encoders.loading import is_late_interaction, load_encoder, load_transformer, project_tokens
 from optical.encoders.sides import (
     document_modules,
     query_lengths,
@@ -21,8 +21,11 @@ __all__ = [
     "document_modules",
     "encode_tokens",
     "fingerprint",
+    "is_late_interaction",
     "load_encoder",
+    "load_transformer",
     "make_student",
+    "project_tokens",
     "query_lengths",
     "query_limit",
     "query_modules",

@@ -7,6 +7,7 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.evaluation import BaseEvaluator
 from sentence_transformers.util import maxsim
+from torch import Tensor
 
 from optical.distillation.vector_file import VectorFile
 from optical.errors import OpticalError
@@ -27,7 +28,7 @@ class RankingEvaluator(BaseEvaluator):
     Args:
         examples: judged queries.
         development: the numbers of those held back.
-        vectors: the teacher's of the passages, by number.
+        vectors: the teacher's of the passages, by number; None: the model's own, made anew at every call.
         seed: draws the other passages.
 
     Raises:
@@ -35,11 +36,12 @@ class RankingEvaluator(BaseEvaluator):
     """
 
     def __init__(
-        self, examples: JudgedQueries, development: Sequence[int], vectors: VectorFile, seed: int
+        self, examples: JudgedQueries, development: Sequence[int], vectors: VectorFile | None, seed: int
     ) -> None:
         super().__init__()
         self.primary_metric = PRIMARY_METRIC
         self._queries = [examples.queries[query] for query in development]
+        self._passages = examples.passages
         self._vectors = vectors
         judged = dict.fromkeys(passage for query in development for passage in examples.relevant[query])
         near = [passage for query in development for passage in examples.negatives[query]]
@@ -64,12 +66,14 @@ class RankingEvaluator(BaseEvaluator):
             )
         blocks = [self._pool[start : start + _BLOCK] for start in range(0, len(self._pool), _BLOCK)]
         scores = torch.cat(
-            [
-                maxsim(students, [self._vectors[passage] for passage in block], device=model.device)
-                for block in blocks
-            ],
+            [maxsim(students, self._passage_vectors(model, block), device=model.device) for block in blocks],
             dim=1,
         )
         best = scores.masked_fill(~self._relevant, -torch.inf).max(1, keepdim=True).values
         ranks = 1 + ((scores >= best) & ~self._relevant).sum(1)
         return {PRIMARY_METRIC: float(torch.where(ranks <= _DEPTH, 1 / ranks, 0).mean())}
+
+    def _passage_vectors(self, model: MultiVectorEncoder, passages: Sequence[int]) -> list[Tensor]:
+        if self._vectors is not None:
+            return [self._vectors[passage] for passage in passages]
+        return list(model.encode_document([self._passages[passage] for passage in passages], batch_size=32))

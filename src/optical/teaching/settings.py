@@ -1,0 +1,63 @@
+"""Everything that decides what teaching yields, apart from teacher and data."""
+
+from dataclasses import dataclass
+
+from optical.distillation.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class TokenSettings(TrainingSettings):
+    """Settings of learning token vectors: those of :class:`TrainingSettings`, an example being a text, and these.
+
+    Attributes:
+        student: "small", or the Hub id or folder of an encoder with the teacher's tokenizer.
+        layers: of a small student.
+        width: of its body.
+        embedding_width: of its input embeddings.
+    """
+
+    student: str = "small"
+    objective: str = "token-cosine"
+    steps: int = 5000
+    batch_size: int = 256
+    embedding_learning_rate: float = 4e-3
+    learning_rate: float = 2e-3
+    held_back: int = 1000
+    layers: int = 3
+    width: int = 192
+    embedding_width: int = 128
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive("layers", "width", "embedding_width")
+
+
+@dataclass(frozen=True)
+class RankingSettings(TrainingSettings):
+    """Settings of learning to rank: those of :class:`TrainingSettings`, an example being a query, and these.
+
+    Attributes:
+        student: Hub id or folder of the encoder to start from.
+        objective: "contrastive", or "kl" where a cross-encoder gives the scores.
+        temperature: the scores, sums of cosines, are divided by it.
+        hard_negatives: mined passages beside the relevant one in each example.
+        depth: how many of the passages ranked highest the hard negatives are drawn from.
+        chunk: texts that are encoded at once; bounds the memory that a large batch takes.
+    """
+
+    student: str = ""
+    objective: str = "contrastive"
+    steps: int = 500
+    batch_size: int = 64
+    embedding_learning_rate: float = 5e-4
+    learning_rate: float = 2e-4
+    held_back: int = 300
+    temperature: float = 1.0
+    hard_negatives: int = 1
+    depth: int = 30
+    chunk: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive("depth", "chunk")
+        self.require_rates("temperature")

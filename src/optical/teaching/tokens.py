@@ -1,0 +1,149 @@
+"""A small encoder learns the token vectors of a larger one, from plain text."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from datasets import Dataset
+from sentence_transformers import MultiVectorEncoder
+
+from optical.distillation.batches import BitextCollator
+from optical.distillation.progress import TrainingProgress
+from optical.distillation.run import train_best, work_folder
+from optical.distillation.settings import identity
+from optical.distillation.teacher_vectors import TeacherVectors
+from optical.distillation.trainer import make_trainer
+from optical.encoders import fingerprint, load_encoder, query_transformer, save_artefact, versions
+from optical.errors import OpticalError
+from optical.files import create_folder, folder_once, require_absent
+from optical.teaching.architecture import principal_encoder, small_encoder
+from optical.teaching.settings import TokenSettings
+from optical.teaching.texts import digest_texts, read_texts, split_texts
+from optical.teaching.token_loss import TokenCosineLoss, TokenEvaluator
+
+
+def teach_tokens(
+    teacher: str | Path,
+    texts: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    cache: str | Path | None = None,
+    progress: bool = False,
+    **settings: Any,
+) -> MultiVectorEncoder:
+    """Train an encoder to give every token the vector that a larger one with the same tokenizer gives it.
+
+    The work in progress lies in ``OUTPUT.partial``; a run that was stopped goes on from there when it is called again
+    with the same arguments.
+
+    Args:
+        teacher: Hub id or folder of the larger encoder. One that is no late-interaction checkpoint gets the projection
+            of its token vectors that keeps most of them (see
+            :func:`optical.teaching.architecture.principal_encoder`).
+        texts: files of plain text, one passage, sentence or question a line.
+        output: folder for the encoder; must not exist.
+        cache: folder where the teacher's vectors are kept and looked for. By default they are thrown away at the end.
+        progress: show a progress bar with texts a second and the time left.
+        **settings: see :class:`optical.teaching.TokenSettings`.
+
+    Returns:
+        An encoder of queries and passages alike.
+
+    Raises:
+        OpticalError: bad input; the message says which and what to do.
+    """
+    started = time.monotonic()
+    target = Path(output)
+    require_absent(target)
+    chosen = TokenSettings(**settings)
+    files = [texts] if isinstance(texts, str | Path) else list(texts)
+    read = read_texts(files)
+    training, development = split_texts(read, chosen.held_back, chosen.seed)
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    step = chosen.batch_size * state.num_processes
+    if len(training) < step:
+        raise OpticalError(
+            f"Only {len(training)} texts are left to train on, fewer than the {step} of one step. Lower batch_size, "
+            "or give more."
+        )
+    larger = principal_encoder(teacher, training, chosen.dimension)
+    name = identity(chosen, [fingerprint(larger, "query")], digest_texts(read))
+    with work_folder(target, name, state) as work:
+        with state.main_process_first():
+            start = folder_once(work / "student", lambda folder: _start(chosen, larger, folder))
+            vectors = TeacherVectors.cached(
+                larger, [*development, *training], work if cache is None else Path(cache), progress=progress
+            )
+        student = MultiVectorEncoder(str(start))
+        _require_same_tokenizer(student, larger, chosen.student)
+        rows = Dataset.from_dict(
+            {
+                "foreign": training,
+                "english": training,
+                "length": [vectors.length(text) for text in training],
+            }
+        )
+        trainer = make_trainer(
+            student,
+            rows,
+            TokenCosineLoss(student),
+            BitextCollator(student, vectors),
+            TokenEvaluator(development, vectors),
+            chosen,
+            work / "checkpoints",
+        )
+        outcome = train_best(
+            trainer, start, work / "checkpoints", TrainingProgress("Teaching", "texts", shown=progress)
+        )
+        if state.is_main_process:
+            provenance = {
+                "versions": versions(),
+                "taught": {"by": str(teacher), "fingerprint": fingerprint(larger)},
+                "texts": {"digest": digest_texts(read), "texts": len(read)},
+                "settings": chosen.as_dict(),
+                "parameters": sum(weight.numel() for weight in outcome.encoder.parameters()),
+                "processes": state.num_processes,
+                "device": str(outcome.encoder.device),
+                "seconds": round(time.monotonic() - started, 1),
+                "best_step": outcome.best_step,
+                "development_before": outcome.before,
+                "development_after": outcome.after,
+            }
+            with create_folder(target) as made:
+                save_artefact(outcome.encoder, made, provenance)
+    return outcome.encoder
+
+
+def _start(settings: TokenSettings, teacher: MultiVectorEncoder, folder: Path) -> None:
+    if settings.student == "small":
+        student = small_encoder(
+            teacher,
+            layers=settings.layers,
+            width=settings.width,
+            embedding_width=settings.embedding_width,
+            seed=settings.seed,
+        )
+    else:
+        student = load_encoder(settings.student, dimension=teacher.get_embedding_dimension())
+    student.save_pretrained(str(folder), create_model_card=False)
+
+
+def _require_same_tokenizer(student: MultiVectorEncoder, teacher: MultiVectorEncoder, name: str) -> None:
+    first, second = (
+        json.loads(query_transformer(encoder).tokenizer.backend_tokenizer.to_str())
+        for encoder in (student, teacher)
+    )
+    if any(first[part] != second[part] for part in ("model", "normalizer", "pre_tokenizer")):
+        raise OpticalError(
+            f"The student {name} splits text into other tokens than the teacher, so that their vectors do not belong "
+            "together one by one. Choose a student with the teacher's tokenizer, or 'small'."
+        )
+    if student.get_embedding_dimension() != teacher.get_embedding_dimension():
+        raise OpticalError(
+            f"The student {name} makes vectors of {student.get_embedding_dimension()} dimensions, the teacher of "
+            f"{teacher.get_embedding_dimension()}. Choose a student of the teacher's dimension, or 'small'."
+        )
