@@ -75,8 +75,8 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             _fail(
                 "Stopped; nothing half-written is left. Give the same command again: `optical distill`, "
-                "`optical supervise` and `optical teach` go on from the last checkpoint, `optical study` and `optical data` where "
-                "they were.",
+                "`optical supervise` and `optical teach` go on from the last checkpoint, `optical study` and "
+                "`optical data` where they were.",
                 code=130,
             )
         except Exception as error:

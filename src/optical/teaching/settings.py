@@ -10,6 +10,7 @@ class TokenSettings(TrainingSettings):
     """Settings of learning token vectors: those of :class:`TrainingSettings`, an example being a text, and these.
 
     Attributes:
+        bfloat16: compute teacher and student in bfloat16; None = the student, where the device is a GPU that can.
         student: "small", or the Hub id or folder of an encoder with the teacher's tokenizer.
         layers: of a small student.
         width: of its body.

@@ -71,6 +71,8 @@ def teach_tokens(
             "or give more."
         )
     larger = principal_encoder(teacher, training, chosen.dimension)
+    if chosen.bfloat16:
+        larger.bfloat16()
     name = identity(chosen, [fingerprint(larger, "query")], digest_texts(read))
     with work_folder(target, name, state) as work:
         with state.main_process_first():
