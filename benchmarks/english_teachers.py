@@ -83,9 +83,11 @@ def encoder_run(name: str, bed: str, passages: list[Passage], queries: dict[str,
     encoder = load_encoder(name)
     kept = WORK / f"{fingerprint(encoder)}-{bed.replace(' ', '-')}.run"
     if not kept.exists():
-        with tempfile.TemporaryDirectory() as folder:
-            with Index.create(Path(folder) / "index", encoder, passages, progress=True) as index:
-                run = rank(index, queries, encoder)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Index.create(Path(folder) / "index", encoder, passages, progress=True) as index,
+        ):
+            run = rank(index, queries, encoder)
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_run(kept, run, "teacher")
     return read_run(kept)
