@@ -16,6 +16,10 @@ def test_vowel_signs_do_not_break_words() -> None:
     assert words("ที่ไหน?") == ["ที่ไหน"]
 
 
+def test_ethiopic_punctuation_parts_words() -> None:
+    assert words("ውሃ፡ጠጣ፣ እሳት፤ አለ።") == ["ውሃ", "ጠጣ", "እሳት", "አለ"]
+
+
 def test_a_text_without_words_has_none() -> None:
     assert words(" ... !") == []
 
