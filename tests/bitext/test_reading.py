@@ -243,3 +243,21 @@ def test_sources_of_several_formats_are_joined(tmp_path: Path) -> None:
     bitext = read_bitext([tmp_path / "a.sw-en.tsv", tmp_path / "b.jsonl", tmp_path / "c.tmx"])
     assert (bitext.english, bitext.foreign) == (["one", "two", "four"], ["moja", "mbili", "nne"])
     assert bitext.dropped == {"malformed line": 1, "empty side": 1}
+
+
+def test_few_pairs_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "few.tsv"
+    file.write_text("".join(f"sentence {n}\tsentensi {n}\n" for n in range(99)))
+    assert len(read_bitext([file])) == 99
+    assert "only 99 sentence pairs" in caplog.text
+    caplog.clear()
+    file.write_text("".join(f"sentence {n}\tsentensi {n}\n" for n in range(100)))
+    read_bitext([file])
+    assert not caplog.records
+
+
+def test_a_second_side_in_english_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "same.tsv"
+    file.write_text("".join(f"Sentence {n}\tsentence {n}\n" for n in range(300)) + "water\tmaji\n")
+    assert len(read_bitext([file])) == 1
+    assert "Most pairs of the bitext, 300, have the same text on both sides" in caplog.text

@@ -277,3 +277,16 @@ def test_a_saved_artefact_can_be_trained_further(
     again = assemble(student.encoder, teacher).eval()
     np.testing.assert_allclose(again.encode_query(text), grafted.encode_query(text), atol=1e-5)
     assert fingerprint(again) == fingerprint(teacher)
+
+
+@pytest.mark.parametrize(("foreign", "warned"), [("ልጆች ውሃ ይጠጣሉ", True), ("watoto wanakunywa maji", False)])
+def test_a_script_that_a_checkpoint_never_saw_is_told(
+    bert_folder: Path,
+    tiny_teacher: MultiVectorEncoder,
+    caplog: pytest.LogCaptureFixture,
+    foreign: str,
+    warned: bool,
+) -> None:
+    make_student(str(bert_folder), tiny_teacher, Bitext(["children drink water"], [foreign]))
+    assert (f"Choose the student graft:{bert_folder}" in caplog.text) == warned
+    assert ("100 % of what" in caplog.text) == warned

@@ -15,6 +15,7 @@ from optical.errors import OpticalError
 
 logger = logging.getLogger(__name__)
 
+_FEW_PAIRS = 100
 _MOST_NOTES = 20
 
 
@@ -70,6 +71,18 @@ def read_bitext(sources: Sequence[str | Path], *, strict: bool = False, max_char
     if malformed:
         logger.warning(
             "%d malformed line(s) of the bitext skipped:\n%s", dropped["malformed line"], "\n".join(malformed)
+        )
+    if dropped["identical sides"] > len(pairs):
+        logger.warning(
+            "Most pairs of the bitext, %d, have the same text on both sides and were left out; %d are left. Check that "
+            "its second side is in the new language.",
+            dropped["identical sides"],
+            len(pairs),
+        )
+    elif len(pairs) < _FEW_PAIRS:
+        logger.warning(
+            "The bitext has only %d sentence pairs. A student knows the words that it has seen: give a few thousand.",
+            len(pairs),
         )
     return Bitext(
         [english for (english, _), times in pairs.items() for _ in range(times)],

@@ -14,6 +14,7 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.util import load_file_path
 
 from optical.errors import OpticalError
+from optical.models import bundled_folder
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def load_encoder(name_or_folder: str | Path, *, dimension: int = 128) -> MultiVe
     says that it was never trained for late interaction.
 
     Args:
-        name_or_folder: Hub id or local folder.
+        name_or_folder: Hub id, local folder, or the name of a bundled encoder (:data:`optical.models.TINY_EN`).
         dimension: size of a token vector when a projection is added.
 
     Raises:
@@ -90,8 +91,7 @@ def is_late_interaction(name_or_folder: str | Path) -> bool:
     Raises:
         OpticalError: no encoder in that folder, no such Hub id, or the Hub could not be reached.
     """
-    name = str(name_or_folder)
-    _require_encoder(name)
+    name = _locate(str(name_or_folder))
     for file, key, wanted in (
         ("config_sentence_transformers.json", "model_type", {"MultiVectorEncoder", "ColBERT"}),
         ("config.json", "architectures", {"HF_ColBERT"}),
@@ -109,14 +109,18 @@ def is_late_interaction(name_or_folder: str | Path) -> bool:
     return False
 
 
-def _require_encoder(name: str) -> None:
+def _locate(name: str) -> str:
+    """Return the folder or Hub id that a name stands for, once it is known to be there."""
     folder = Path(name)
     if folder.exists():
         if not (folder / "modules.json").exists() and not (folder / "config.json").exists():
             raise OpticalError(
                 f"{name} holds no encoder (neither modules.json nor config.json). Give the folder that holds one."
             )
-        return
+        return name
+    bundled = bundled_folder(name)
+    if bundled is not None:
+        return str(bundled)
     # Left to itself, each of the many look-ups of loading would try the network again for minutes.
     try:
         if not isinstance(try_to_load_from_cache(name, "config.json"), str):
@@ -126,12 +130,13 @@ def _require_encoder(name: str) -> None:
             f"{name} could not be loaded: it is neither a folder with an encoder nor a Hub id that can be reached "
             f"from here. Check the name and the network, or give a local folder. ({type(error).__name__})"
         ) from error
+    return name
 
 
 def _load(name: str) -> MultiVectorEncoder:
-    _require_encoder(name)
+    located = _locate(name)
     try:
-        return MultiVectorEncoder(name)
+        return MultiVectorEncoder(located)
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise OpticalError(

@@ -1,6 +1,7 @@
 """The kinds of student: vocabulary graft, vocabulary transplant (of the teacher or a checkpoint), checkpoint."""
 
 import copy
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,17 @@ from sentence_transformers import MultiVectorEncoder
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from optical.bitext import Bitext, estimate_translation_table
+from optical.bitext.coverage import MOST_UNKNOWN
 from optical.encoders.artefact import PROVENANCE_FILE, read_provenance
 from optical.encoders.initialisation import initialise_embeddings
 from optical.encoders.loading import is_late_interaction, load_encoder, load_transformer, project_tokens
 from optical.encoders.sides import query_modules, query_transformer
 from optical.encoders.vocabulary import extend_vocabulary, learn_vocabulary, spell_in
 from optical.errors import OpticalError
+
+logger = logging.getLogger(__name__)
+
+_SAMPLE = 1000
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,9 @@ def make_student(kind: str, teacher: MultiVectorEncoder, bitext: Bitext, *, seed
     """
     method, separator, checkpoint = kind.partition(":")
     if method not in ("graft", "transplant"):
-        return adopt(kind, teacher, seed=seed)
+        adopted = adopt(kind, teacher, seed=seed)
+        _warn_of_unknown(kind, adopted.encoder, bitext.foreign)
+        return adopted
     base = adopt(checkpoint, teacher, seed=seed).encoder if separator else teacher
     encoder, origin = (graft if method == "graft" else transplant)(base, bitext)
     return Student(encoder, kind, origin)
@@ -88,6 +96,20 @@ def adopt(name_or_folder: str | Path, teacher: MultiVectorEncoder, *, seed: int 
                 f"teacher of {dimension}. Choose a student of the teacher's dimension, or one without a projection."
             )
     return Student(encoder, str(name_or_folder), _origin(Path(name_or_folder)))
+
+
+def _warn_of_unknown(name: str, encoder: MultiVectorEncoder, foreign: list[str]) -> None:
+    tokenizer = _tokenizer(encoder)
+    tokens = [token for sentence in _token_ids(tokenizer, foreign[:_SAMPLE]) for token in sentence]
+    unknown = sum(token == tokenizer.unk_token_id for token in tokens)
+    if unknown > MOST_UNKNOWN * len(tokens):
+        logger.warning(
+            "%.0f %% of what %s reads of the foreign sentences is unknown to its vocabulary. Choose the student "
+            "graft:%s, which adds the words of the language.",
+            100 * unknown / len(tokens),
+            name,
+            name,
+        )
 
 
 def _origin(folder: Path) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A small English-Swahili collection that is bundled with the package (see README.md in this folder)."""
+"""A small collection in English, Swahili and Amharic, bundled with the package (see README.md in this folder)."""
 
 from importlib.resources import files
 from pathlib import Path
