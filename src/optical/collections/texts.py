@@ -1,8 +1,8 @@
 """Passages and queries, as tab-separated lines or in the layout of BEIR (Thakur et al. 2021)."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from optical.collections.lines import inside_beir_folder, text_lines
@@ -16,6 +16,7 @@ class Passage:
     id: str
     text: str
     title: str = ""
+    metadata: Mapping[str, str | int | float | bool] = field(default_factory=dict, hash=False)
 
     @property
     def content(self) -> str:
@@ -27,8 +28,9 @@ def read_passages(path: str | Path) -> Iterator[Passage]:
     """Return an iterator over the passages of a file or folder, one in memory at a time (and all ids).
 
     ``path`` is a file of lines ``id<TAB>text`` or ``id<TAB>title<TAB>text`` (the first line decides), a
-    ``.jsonl`` file of objects with ``_id``, ``text`` and optionally ``title``, or a BEIR folder, of which
-    ``corpus.jsonl`` is read. Files may be compressed (``.gz``). A passage may lack a text if it has a title.
+    ``.jsonl`` file of objects with ``_id``, ``text`` and optionally ``title`` and ``metadata`` (an object of
+    strings, numbers, true and false), or a BEIR folder, of which ``corpus.jsonl`` is read. Files may be
+    compressed (``.gz``). A passage may lack a text if it has a title.
 
     Raises:
         OpticalError: the file is missing (at once); while iterating: it is empty, not UTF-8, a line has the
@@ -109,8 +111,22 @@ def _json_records(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[tupl
                 _string(path, number, record, "_id"),
                 _string(path, number, record, "text"),
                 _string(path, number, record, "title") if record.get("title") else "",
+                _metadata(path, number, record.get("metadata") or {}),
             ),
         )
+
+
+def _metadata(path: Path, number: int, metadata: object) -> dict[str, str | int | float | bool]:
+    if not isinstance(metadata, dict):
+        raise OpticalError(f"{path}:{number}: metadata is {metadata!r} instead of an object. Mend the line.")
+    for name, value in metadata.items():
+        if not isinstance(value, (str, int, float)) or (
+            isinstance(value, str) and _has_lone_surrogate(value)
+        ):
+            raise OpticalError(
+                f"{path}:{number}: metadata {name} is {value!r}. Give a string, a number, true or false."
+            )
+    return metadata
 
 
 def _string(path: Path, number: int, record: dict[str, object], name: str) -> str:
