@@ -65,21 +65,24 @@ def graft_constants(file: Path) -> str:
 
 def search(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
-    workload, faster = result["workload"], result["times_faster_than"]
+    workload, seconds, size = result["workload"], result["seconds"], result["bytes_per_token"]
     lines = [
-        f"**Exact search** ({workload['passages']:,} passages, {workload['token_vectors']:,} token vectors of "
-        f"{workload['dimension']} dimensions, queries of {workload['query_tokens']} tokens; {result['cpu']}, "
-        f"{result['torch_threads']} thread(s); peak memory {result['peak_rss_gb_building_and_searching']:.2f} GB)",
+        f"**Search** ({workload['passages']:,} passages, {workload['token_vectors']:,} token vectors of "
+        f"{workload['dimension']} dimensions: {result['vectors']}; queries of {workload['query_tokens']} tokens, "
+        f"{workload['k']} results, {workload['candidates']:,} candidates by {workload['centroids']:,} centroids; "
+        f"{result['cpu']}, {result['torch_threads']} thread(s)). Stored in {seconds['storing']:.0f} s, optimised in "
+        f"{seconds['optimising']:.0f} s; {size['all']:.0f} bytes a token vector on disk ({size['without the log']:.0f} "
+        "without the log of changes). R: share of the exact results.",
         "",
-        "| | ms a query (median) | this package is faster by |",
-        "|---|---|---|",
+        "| | ms a query, median | 95th percentile | R@10 | R@100 |",
+        "|---|---|---|---|---|",
     ]
-    timings = result["milliseconds_per_query"]
-    for name in {**timings, **faster}:
-        # A loop takes as long for each of many queries as for one.
-        timing = timings.get(name) or timings[name.replace("20 queries", "one query")]
-        ratio = f"{faster[name]:.1f}x" if name in faster else ""
-        lines.append(f"| {name} | {timing['median']:.1f} | {ratio} |")
+    for name, row in result["systems"].items():
+        cells = [
+            f"{row['milliseconds'][key]:.1f}" if key in row["milliseconds"] else "" for key in ("p50", "p95")
+        ]
+        cells += [f"{row[key]:.3f}" if key in row else "" for key in ("R@10", "R@100")]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -149,7 +152,9 @@ def figure(value: float | None) -> str:
 TABLES = {
     "swahili.json": distillation,
     "swahili-graft-constants.json": graft_constants,
-    "index-search.json": search,
+    "index-search-afriqa.json": search,
+    "index-search-10000.json": search,
+    "index-search-100000.json": search,
     "transport-cpu.json": transport,
 }
 

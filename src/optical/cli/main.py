@@ -59,7 +59,7 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             _fail(
                 "Stopped; nothing half-written is left. Give the same command again: `optical distill` goes on from "
-                "its last checkpoint, `optical study` where it was.",
+                "its last checkpoint, `optical index` and `optical study` where they were.",
                 code=130,
             )
         except Exception as error:
@@ -79,7 +79,6 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
 for _command in (
     graft.graft,
     distill.distill,
-    index.index,
     search.search,
     explain.explain,
     evaluate.evaluate,
@@ -87,8 +86,13 @@ for _command in (
     demo.demo,
 ):
     app.command()(_explained(_command))
+index.app.command()(_explained(index.build))
+index.app.command()(_explained(index.add))
+index.app.command()(_explained(index.optimise))
+index.app.command()(_explained(index.info))
 study.app.command()(_explained(study.run))
 study.app.command()(_explained(study.report))
+app.add_typer(index.app, name="index")
 app.add_typer(study.app, name="study")
 
 

@@ -16,10 +16,11 @@ from sentence_transformers import MultiVectorEncoder
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.files import copy_folder, create_folder, require_absent
-from optical.index.centroids import SAMPLE, Centroids, Sparse, number_of_centroids
-from optical.index.checks import check_k, check_query, check_query_texts, check_vectors
-from optical.index.filters import merge_kinds, parse_filter
-from optical.index.local import Document, LocalEngine, bytes_on_disk
+from optical.index.building import find_centroids, prepare
+from optical.index.centroids import Centroids
+from optical.index.checks import check_k, check_query, check_query_texts
+from optical.index.filters import parse_filter
+from optical.index.local import LocalEngine, bytes_on_disk
 from optical.index.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -105,8 +106,7 @@ class Index:
         """
         path = Path(path)
         unfinished = path / UNFINISHED
-        if not unfinished.exists():
-            require_absent(path)
+        cls.require_new(path)
         stream = iter(passages)
         first = next(stream, None)
         if first is None:
@@ -117,10 +117,8 @@ class Index:
                 write_manifest(folder / UNFINISHED, new_manifest(encoder, dimension))
                 LocalEngine.create(folder / "shard", dimension).close()
         index = cls._opened(path, unfinished)
-        total = len(passages) if isinstance(passages, Sequence) else None
         try:
-            index._require_teacher(encoder)
-            with counted("Indexing", total, shown=progress) as count:
+            with counted("Indexing", _length(passages), shown=progress) as count:
                 ids = index._add(itertools.chain([first], stream), encoder, batch_size, count)
             index.delete([id_ for id_ in index._engine.ids() if id_ not in ids])
             if index.info["optimise_is_due"]:
@@ -160,6 +158,12 @@ class Index:
         with cls.open(path):
             copy_folder(path, target)
         return cls._opened(target, target / MANIFEST, copy)
+
+    @classmethod
+    def require_new(cls, path: str | Path) -> None:
+        """Raise :class:`OpticalError` if :meth:`create` would not accept ``path``."""
+        if not (Path(path) / UNFINISHED).exists():
+            require_absent(Path(path))
 
     @classmethod
     def exists(cls, path: str | Path) -> bool:
@@ -210,7 +214,14 @@ class Index:
             "optimise_is_due": count > EXACT_UP_TO and count >= _GROWTH * trained_with,
         }
 
-    def add(self, passages: Iterable[Passage], encoder: MultiVectorEncoder, *, batch_size: int = 32) -> None:
+    def add(
+        self,
+        passages: Iterable[Passage],
+        encoder: MultiVectorEncoder,
+        *,
+        batch_size: int = 32,
+        progress: bool = False,
+    ) -> None:
         """Add passages; one whose id exists replaces the old one, unless they are the same.
 
         They are encoded and stored in chunks of 16 batches. A chunk is checked before any of it is written; what
@@ -221,8 +232,7 @@ class Index:
                 unusable vectors, metadata are unusable, or the disk is full.
         """
         self._require_open()
-        self._require_teacher(encoder)
-        with counted("Indexing", None, shown=False) as count:
+        with counted("Indexing", _length(passages), shown=progress) as count:
             self._add(passages, encoder, batch_size, count)
 
     def delete(self, ids: Iterable[str]) -> None:
@@ -332,29 +342,11 @@ class Index:
         """
         self._require_open()
         with self._changing:
-            count = self.count
             self._centroids = None
             self._centroid_file.unlink(missing_ok=True)
-            number = number_of_centroids(self._engine.token_count)
-            # Passages come in an order without meaning, so the first are a sample.
-            sample: list[torch.Tensor] = []
-            tokens = 0
-            for _, vectors in self._engine.vectors():
-                sample.append(vectors)
-                tokens += len(vectors)
-                if tokens >= SAMPLE * number:
-                    break
-            if not sample:
+            centroids = find_centroids(self._engine, progress=progress)
+            if centroids is None:
                 return
-            centroids = Centroids.train(torch.cat(sample), number, count)
-            passages = self._engine.vectors()
-            with counted("Optimising", count, shown=progress) as done:
-                while chunk := list(itertools.islice(passages, 512)):
-                    marks = centroids.of_passages([vectors for _, vectors in chunk])
-                    self._engine.mark(dict(zip([id_ for id_, _ in chunk], marks, strict=True)))
-                    done(len(chunk))
-            self._engine.merge()
-            self._engine.flush()
             centroids.save(self._centroid_file)
             self._centroids = centroids
 
@@ -392,8 +384,9 @@ class Index:
         passages: Iterable[Passage],
         encoder: MultiVectorEncoder,
         batch_size: int,
-        count: Callable[[int], None],
+        done: Callable[[int], None],
     ) -> set[str]:
+        self._require_teacher(encoder)
         seen: set[str] = set()
         stream = iter(passages)
         with self._changing:
@@ -407,23 +400,12 @@ class Index:
                 there = self._engine.fetch([passage.id for passage in chunk])
                 fresh = [passage for passage in chunk if there.get(passage.id) != passage]
                 if fresh:
-                    self._put(fresh, encoder, batch_size)
-                count(len(chunk))
+                    fields, documents = prepare(fresh, encoder, batch_size, self._engine, self._centroids)
+                    self._begin_change()
+                    self._engine.declare(fields)
+                    self._engine.put(documents)
+                done(len(chunk))
         return seen
-
-    def _put(self, passages: Sequence[Passage], encoder: MultiVectorEncoder, batch_size: int) -> None:
-        known = self._engine.fields
-        kinds = merge_kinds(known, passages)
-        contents = [passage.content for passage in passages]
-        arrays = encoder.encode_document(contents, batch_size=batch_size, convert_to_numpy=True)
-        vectors = [torch.from_numpy(each) for each in arrays]
-        check_vectors([passage.id for passage in passages], vectors, self._engine.dimension)
-        sparse: Sequence[Sparse | None] = [None] * len(passages)
-        if self._centroids is not None:
-            sparse = self._centroids.of_passages(vectors)
-        self._begin_change()
-        self._engine.declare({name: kind for name, kind in kinds.items() if name not in known})
-        self._engine.put([Document(*each) for each in zip(passages, vectors, sparse, strict=True)])
 
     def _begin_change(self) -> None:
         if self._manifest["passages"] is not None:
@@ -456,3 +438,7 @@ class Index:
                 f"The index {self._path} was built with teacher {own}, but the encoder belongs to {given}. "
                 "Search with an encoder distilled from the teacher that built this index, or rebuild."
             )
+
+
+def _length(passages: Iterable[Passage]) -> int | None:
+    return len(passages) if isinstance(passages, Sequence) else None

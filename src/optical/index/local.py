@@ -24,6 +24,7 @@ from optical.index.shard import (
     condition,
     configuration,
     damaged,
+    field_of,
     field_path,
     point_id,
     reading,
@@ -120,17 +121,12 @@ class LocalEngine:
         """The metadata fields of all passages there ever were, and what their values are."""
         with reading(self._folder):
             schema = self._shard.info().payload_schema
-        return {
-            name.removeprefix("metadata.").strip('"'): kind
-            for name, field in schema.items()
-            for kind, type_ in SCHEMA.items()
-            if field.data_type == type_
-        }
+        return dict(field_of(path, each) for path, each in schema.items())
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
         """Make metadata fields known, before passages that have them are put."""
         for name, kind in fields.items():
-            self._update(edge.UpdateOperation.create_field_index(field_path(name), SCHEMA[kind]))
+            self._update(edge.UpdateOperation.create_field_index(field_path(name, kind), SCHEMA[kind]))
 
     def put(self, documents: Sequence[Document]) -> None:
         """Add passages, or replace those whose ids exist.
@@ -318,6 +314,7 @@ def _point(document: Document) -> Any:
         "title": passage.title,
         "text": passage.text,
         "metadata": dict(passage.metadata),
+        "flags": {name: str(value) for name, value in passage.metadata.items() if isinstance(value, bool)},
         "tokens": len(document.vectors),
     }
     return edge.Point(point_id(passage.id), vectors, payload)

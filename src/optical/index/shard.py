@@ -10,13 +10,13 @@ from uuid import UUID
 import qdrant_edge as edge
 
 from optical.errors import OpticalError
-from optical.index.filters import And, Comparison, Filter, Kind, Not
+from optical.index.filters import And, Comparison, Filter, Kind, Not, kind_of
 
 TOKENS, CENTROIDS = "tokens", "centroids"
 SCHEMA: dict[Kind, Any] = {
     "string": edge.PayloadSchemaType.Keyword,
     "number": edge.PayloadSchemaType.Float,
-    "boolean": edge.PayloadSchemaType.Bool,
+    "boolean": edge.PayloadSchemaType.Keyword,
 }
 
 
@@ -39,9 +39,20 @@ def point_id(id_: str) -> UUID:
     return UUID(bytes=blake2b(id_.encode(), digest_size=16).digest())
 
 
-def field_path(field: str) -> str:
-    """Return where a metadata field lies in a point's payload."""
-    return f'metadata."{field}"'
+def field_path(field: str, kind: Kind) -> str:
+    """Return where a metadata field lies in a point's payload, as conditions see it.
+
+    Truth values are written as strings beside the metadata, because the shard's bindings take ``True`` for 1.
+    """
+    return f'{"flags" if kind == "boolean" else "metadata"}."{field}"'
+
+
+def field_of(path: str, schema: Any) -> tuple[str, Kind]:
+    """Return field and kind of an indexed :func:`field_path`."""
+    place, _, field = path.partition(".")
+    if place == "flags":
+        return field.strip('"'), "boolean"
+    return field.strip('"'), "number" if schema.data_type == SCHEMA["number"] else "string"
 
 
 def condition(filter: Filter) -> Any:
@@ -49,9 +60,10 @@ def condition(filter: Filter) -> Any:
     if isinstance(filter, Not):
         return edge.Filter(must_not=[condition(filter.part)])
     if isinstance(filter, Comparison):
-        path, value = field_path(filter.field), filter.value
+        value = filter.value
+        path = field_path(filter.field, kind_of(value))
         if isinstance(value, (str, bool)):
-            return edge.FieldCondition(path, match=edge.MatchValue(value))
+            return edge.FieldCondition(path, match=edge.MatchValue(str(value)))
         names = {"<": ["lt"], "<=": ["lte"], ">": ["gt"], ">=": ["gte"], "=": ["gte", "lte"]}[filter.operator]
         return edge.FieldCondition(path, range=edge.RangeFloat(**dict.fromkeys(names, float(value))))
     parts = [condition(part) for part in filter.parts]
