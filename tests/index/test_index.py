@@ -459,3 +459,50 @@ def test_a_disk_with_too_little_space_is_not_written_to(
         with pytest.raises(OpticalError, match=r"is full: 200 MB are free, and 256 MB are needed. Free some"):
             index.add([passage(50)], tiny_teacher)
     assert_agrees(index.search(QUERY, tiny_teacher, k=40), tiny_teacher, PASSAGES)
+
+
+def test_an_optimised_index_finds_what_it_found_before(
+    index: Index, path: Path, tiny_teacher: MultiVectorEncoder
+) -> None:
+    index.optimise(progress=True)
+    assert index.info["centroids"] == 64
+    index.delete(["p3"])
+    index.add([passage(1, seed=8), *(passage(number) for number in range(40, 50))], tiny_teacher)
+    left = [passage(1, seed=8), *(passage(number) for number in range(50) if number not in (1, 3))]
+    for _ in range(2):
+        for exact in (None, True, False):
+            hits = index.search(QUERY, tiny_teacher, k=49, exact=exact)
+            assert_agrees(hits, tiny_teacher, left)
+        index.close()
+        index = Index.open(path)
+    index.close()
+    file = path / "centroids.safetensors"
+    truncate(file)
+    with pytest.raises(
+        OpticalError, match=r"centroids.safetensors is damaged.*Remove it, and run `optical index"
+    ):
+        Index.open(path)
+    file.unlink()
+    with Index.open(path) as without:
+        assert without.info["centroids"] == 0
+        assert_agrees(without.search(QUERY, tiny_teacher, k=49, exact=False), tiny_teacher, left)
+
+
+@pytest.mark.parametrize("optimised", [False, True])
+def test_a_filter_leaves_out_passages_and_names_known_fields(
+    path: Path, tiny_teacher: MultiVectorEncoder, optimised: bool
+) -> None:
+    kept = [
+        Passage(each.id, each.text, each.title, {"number": number, "odd": number % 2 == 1})
+        for number, each in enumerate(PASSAGES)
+    ]
+    with Index.create(path, tiny_teacher, kept) as index:
+        if optimised:
+            index.optimise()
+        assert index.info["fields"] == {"number": "number", "odd": "boolean"}
+        for exact in (True, False):
+            hits = index.search(QUERY, tiny_teacher, k=30, filter="number >= 10 and odd = true", exact=exact)
+            assert_agrees(hits, tiny_teacher, kept[11::2])
+            assert all(hit.metadata == kept[int(hit.id[1:])].metadata for hit in hits)
+        with pytest.raises(OpticalError, match=r"no passage has a field year \(there are: number, odd\)"):
+            index.search(QUERY, tiny_teacher, filter="year = 3")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -65,10 +66,8 @@ class Changes(RuleBasedStateMachine):
 
     ids = st.sampled_from([f"p{number}" for number in range(12)])
 
-    @initialize(folder=st.builds(lambda: None))
-    def begin(self, folder: None) -> None:
-        from tempfile import TemporaryDirectory
-
+    @initialize()
+    def begin(self) -> None:
         self.temporary = TemporaryDirectory()
         self.folder = Path(self.temporary.name) / "index" / "shard"
         self.folder.parent.mkdir()
