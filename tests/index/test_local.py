@@ -128,7 +128,7 @@ class Changes(RuleBasedStateMachine):
 
 
 TestChanges = Changes.TestCase
-TestChanges.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+TestChanges.settings = settings(max_examples=50, stateful_step_count=20, deadline=None)
 
 
 @pytest.fixture

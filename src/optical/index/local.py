@@ -205,7 +205,7 @@ class LocalEngine:
                 }
                 for each in sparse
             ]
-        elif chosen is None and len(queries) >= _MANY_QUERIES and k <= self.count <= _LARGEST_POOL:
+        elif chosen is None and self._is_worth_memory(len(queries), k):
             rounded = [query.half().float() for query in queries]
             narrowings = [
                 {"filter": edge.Filter(must=[edge.HasIdCondition({point_id(id_) for id_ in ids})])}
@@ -275,6 +275,9 @@ class LocalEngine:
             yield from records
             if offset is None:
                 return
+
+    def _is_worth_memory(self, queries: int, k: int) -> bool:
+        return (queries >= _MANY_QUERIES or self._pool is not None) and k <= self.count <= _LARGEST_POOL
 
     def _in_memory(self) -> Pool:
         with self._pooling:
