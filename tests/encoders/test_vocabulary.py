@@ -8,13 +8,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from optical.encoders.vocabulary import (
-    LEAST_PIECE_LETTERS,
-    LEAST_WORD_COUNT,
-    extend_vocabulary,
-    learn_vocabulary,
-)
-from optical.errors import OpticalError
+from optical.encoders.vocabulary import extend_vocabulary, learn_vocabulary
+from optical.encoders.vocabulary.choice import LEAST_PIECE_LETTERS, LEAST_WORD_COUNT
 
 from ..conftest import ENGLISH_WORDS
 from .languages import lexicon, made_up_bitext
@@ -133,11 +128,6 @@ def test_tokens_added_after_training_stay_whole(tokenizer: PreTrainedTokenizerBa
             ]
             assert made(mark + word, add_special_tokens=False)["input_ids"] == [ids[mark], ids[word]]
     assert {token: extended.get_vocab()[token] for token in tokenizer.get_vocab()} == tokenizer.get_vocab()
-
-
-def test_only_wordpiece_can_be_extended(roberta_folder: Path) -> None:
-    with pytest.raises(OpticalError, match=r"needs a teacher with a WordPiece vocabulary; this one has BPE"):
-        extend_vocabulary(AutoTokenizer.from_pretrained(roberta_folder), ["maji"])
 
 
 def test_a_learned_vocabulary_knows_its_texts_alone(tokenizer: PreTrainedTokenizerBase) -> None:

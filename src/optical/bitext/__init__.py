@@ -1,15 +1,21 @@
 """Parallel text: reading, dividing, and the translation table estimated from it."""
 
+from optical.bitext.bitext import Bitext
+from optical.bitext.formats import read_pairs
 from optical.bitext.leakage import without_near_copies
-from optical.bitext.reading import Bitext, read_bitext
+from optical.bitext.pairs import Malformed, Pair
+from optical.bitext.reading import read_bitext
 from optical.bitext.translation_table import TranslationTable, estimate_translation_table
 from optical.bitext.words import words
 
 __all__ = [
     "Bitext",
+    "Malformed",
+    "Pair",
     "TranslationTable",
     "estimate_translation_table",
     "read_bitext",
+    "read_pairs",
     "without_near_copies",
     "words",
 ]

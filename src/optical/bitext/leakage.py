@@ -4,7 +4,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from optical.bitext.reading import Bitext
+from optical.bitext.bitext import Bitext
 from optical.bitext.words import words
 
 NEAR_COPY = 0.6
@@ -17,11 +17,11 @@ def without_near_copies(bitext: Bitext, texts: Iterable[str]) -> Bitext:
     Two texts with sets of words A and B are near copies if :math:`|A \\cap B| \\ge 0.6 |A \\cup B|` and A is not
     empty. How many pairs are gone is added to the counts of those dropped.
     """
-    search = _NearCopies({frozenset(words(text)) for text in texts} - {frozenset()})
+    copies = NearCopies(texts)
     kept = [
         pair
         for pair in zip(bitext.english, bitext.foreign, strict=True)
-        if not any(frozenset(words(side)) in search for side in pair)
+        if not any(words(side) in copies for side in pair)
     ]
     dropped = {**bitext.dropped, "near copies of test questions": len(bitext) - len(kept)}
     return Bitext(
@@ -29,15 +29,16 @@ def without_near_copies(bitext: Bitext, texts: Iterable[str]) -> Bitext:
     )
 
 
-class _NearCopies:
-    """Finds near copies without comparing all with all.
+class NearCopies:
+    """Finds near copies of ``texts`` without comparing all with all: ``words(sentence) in NearCopies(texts)``.
 
     A set that shares a part p of the words with A lacks at most (1 - p) |A| of A's words, so that it has one of any
     floor((1 - p) |A|) + 1 of them: it is looked for under the rarest of these only (prefix filtering: Chaudhuri, Ganti
     and Kaushik, A primitive operator for similarity joins in data cleaning, ICDE 2006).
     """
 
-    def __init__(self, sets: set[frozenset[str]]) -> None:
+    def __init__(self, texts: Iterable[str]) -> None:
+        sets = {frozenset(words(text)) for text in texts} - {frozenset()}
         frequency = Counter(word for one in sets for word in one)
         self._by_word: dict[str, list[frozenset[str]]] = defaultdict(list)
         for one in sets:
@@ -46,7 +47,8 @@ class _NearCopies:
             for word in rarest[: math.floor((1 - NEAR_COPY) * len(one) + 1e-9) + 1]:
                 self._by_word[word].append(one)
 
-    def __contains__(self, sentence: frozenset[str]) -> bool:
+    def __contains__(self, sentence_words: Iterable[str]) -> bool:
+        sentence = frozenset(sentence_words)
         return any(
             len(sentence & one) >= NEAR_COPY * len(sentence | one)
             for word in sentence

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from optical.cli.options import Bitext, Dimension, Output, Seed, Strict, Teacher
+from optical.cli.options import (
+    Arithmetic,
+    Bitext,
+    Dimension,
+    EmbeddingLearningRate,
+    Evaluations,
+    LearningRate,
+    Output,
+    Seed,
+    Steps,
+    Strict,
+    Teacher,
+)
 
 
 def distill(
@@ -22,7 +34,11 @@ def distill(
         ),
     ] = None,
     student: Annotated[
-        str, typer.Option(help="graft, transplant, or any encoder to start from (Hub id or folder).")
+        str,
+        typer.Option(
+            help="graft, transplant, any encoder to start from (Hub id or folder), or graft:ENCODER: that encoder "
+            "with words of the new language added. Likewise transplant:ENCODER."
+        ),
     ] = "graft",
     objective: Annotated[
         str,
@@ -42,12 +58,10 @@ def distill(
             help="Weights of the tokens in the transport: uniform, or idf (rare tokens weigh more)."
         ),
     ] = "uniform",
-    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 300,
+    steps: Steps = 300,
     batch_size: Annotated[int, typer.Option(help="Sentence pairs a step.")] = 64,
-    embedding_learning_rate: Annotated[
-        float, typer.Option(help="Peak learning rate of the input embeddings.")
-    ] = 3e-3,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate of all other weights.")] = 2e-4,
+    embedding_learning_rate: EmbeddingLearningRate = 3e-3,
+    learning_rate: LearningRate = 2e-4,
     discriminator_learning_rate: Annotated[
         float, typer.Option(help="Peak learning rate of the discriminator of an adversarial objective.")
     ] = 5e-3,
@@ -58,12 +72,9 @@ def distill(
         float, typer.Option(help="Repeat the questions in the bitext until they are this share of it.")
     ] = 0.5,
     held_back: Annotated[int, typer.Option(help="Sentence pairs kept to choose the best student by.")] = 500,
-    evaluations: Annotated[int, typer.Option(help="How often the student is evaluated and saved.")] = 4,
+    evaluations: Evaluations = 4,
     dimension: Dimension = 128,
-    bfloat16: Annotated[
-        bool | None,
-        typer.Option("--bfloat16/--float32", help="Arithmetic; by default bfloat16 where a GPU has it."),
-    ] = None,
+    bfloat16: Arithmetic = None,
     cache: Annotated[
         Path | None, typer.Option(help="Keep the teacher's vectors here, for more runs on the same bitext.")
     ] = None,

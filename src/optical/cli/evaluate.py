@@ -12,9 +12,17 @@ from optical.cli.options import Encoder
 def evaluate(
     index: Annotated[Path, typer.Argument(help="Folder made by `optical index`.")],
     encoder: Encoder,
-    queries: Annotated[Path, typer.Option(help="TSV (id, text), BEIR folder or jsonl; plain or .gz.")],
+    queries: Annotated[
+        str,
+        typer.Option(
+            help="TSV (id, text), jsonl, BEIR folder, TREC topics, AfriQA, ir_datasets:ID ...; plain or .gz."
+        ),
+    ],
     qrels: Annotated[
-        Path, typer.Option(help="TSV (query, passage, relevance), TREC qrels, or BEIR; plain or .gz.")
+        str,
+        typer.Option(
+            help="TSV (query, passage, relevance), TREC qrels, BEIR folder, ir_datasets:ID ...; plain or .gz."
+        ),
     ],
     run: Annotated[Path | None, typer.Option(help="Write the ranking to this TREC run file.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,

@@ -11,7 +11,13 @@ def graft(
     teacher: Teacher,
     bitext: Bitext,
     output: Output,
-    student: Annotated[str, typer.Option(help="graft or transplant.")] = "graft",
+    student: Annotated[
+        str,
+        typer.Option(
+            help="graft, transplant, or one of them on another encoder than the teacher: graft:ENCODER (Hub id or "
+            "folder). Such a student needs training before it searches well."
+        ),
+    ] = "graft",
     dimension: Dimension = 128,
     seed: Seed = 0,
     strict: Strict = False,

@@ -10,7 +10,10 @@ from optical.cli.options import Encoder, Output
 
 Folder = Annotated[Path, typer.Argument(help="Folder made by `optical index`.")]
 Passages = Annotated[
-    Path, typer.Option(help="TSV (id, text or id, title, text), BEIR folder or jsonl; plain or .gz.")
+    str,
+    typer.Option(
+        help="TSV (id, text or id, title, text), jsonl, BEIR folder, TREC, XQuAD, ir_datasets:ID ...; plain or .gz."
+    ),
 ]
 
 app = group("build", "Build an index of English passages (`optical index --encoder ...`), and look after it.")

@@ -11,7 +11,22 @@ import typer
 from rich.console import Console
 
 from optical import __version__
-from optical.cli import align, demo, distill, evaluate, explain, graft, index, search, study
+from optical.cli import (
+    align,
+    bitext,
+    build_wikiclir,
+    data,
+    demo,
+    distill,
+    evaluate,
+    explain,
+    graft,
+    index,
+    search,
+    study,
+    supervise,
+    translate,
+)
 from optical.errors import OpticalError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -58,8 +73,9 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
             _fail(str(error))
         except KeyboardInterrupt:
             _fail(
-                "Stopped; nothing half-written is left. Give the same command again: `optical distill` goes on from "
-                "its last checkpoint, `optical index` and `optical study` where they were.",
+                "Stopped; nothing half-written is left. Give the same command again: `optical distill` and "
+                "`optical supervise` go on from the last checkpoint, `optical index`, `optical study` and "
+                "`optical data` where they were.",
                 code=130,
             )
         except Exception as error:
@@ -79,6 +95,7 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
 for _command in (
     graft.graft,
     distill.distill,
+    supervise.supervise,
     search.search,
     explain.explain,
     evaluate.evaluate,
@@ -94,6 +111,15 @@ study.app.command()(_explained(study.run))
 study.app.command()(_explained(study.report))
 app.add_typer(index.app, name="index")
 app.add_typer(study.app, name="study")
+data.app.command("list")(_explained(data.list_known))
+data.app.command()(_explained(data.get))
+data.app.command()(_explained(build_wikiclir.build_wikiclir))
+data.app.command()(_explained(translate.translate))
+app.add_typer(data.app, name="data")
+bitext.app.command()(_explained(bitext.check))
+bitext.app.command()(_explained(bitext.clean))
+bitext.app.command()(_explained(bitext.coverage))
+app.add_typer(bitext.app, name="bitext")
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:

@@ -9,7 +9,9 @@ Teacher = Annotated[str, typer.Option(help="English encoder: Hub id or folder.")
 Bitext = Annotated[
     list[str],
     typer.Option(
-        help="Sentence pairs: a TSV (English, foreign) or two files as train.en,train.sw; plain or .gz. Repeatable."
+        help="Sentence pairs: TSV (English, foreign), two files as train.en,train.sw, .jsonl, .tmx, a zip or XML "
+        "alignment of OPUS, or hf:owner/name/configuration; plain, .gz, .xz or .zst. Options behind a question mark: "
+        "'train.tsv?english=2&cap=100000&weight=2'. Repeatable."
     ),
 ]
 Output = Annotated[Path, typer.Option(help="Folder to make; must not exist.")]
@@ -18,6 +20,14 @@ Encoder = Annotated[
 ]
 Dimension = Annotated[
     int, typer.Option(help="Size of token vectors, for a teacher that is no late-interaction model.")
+]
+Steps = Annotated[int, typer.Option(help="Optimiser steps.")]
+EmbeddingLearningRate = Annotated[float, typer.Option(help="Peak learning rate of the input embeddings.")]
+LearningRate = Annotated[float, typer.Option(help="Peak learning rate of all other weights.")]
+Evaluations = Annotated[int, typer.Option(help="How often the student is evaluated and saved.")]
+Arithmetic = Annotated[
+    bool | None,
+    typer.Option("--bfloat16/--float32", help="Arithmetic; by default bfloat16 where a GPU has it."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Strict = Annotated[

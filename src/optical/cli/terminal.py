@@ -58,11 +58,11 @@ def say(message: str) -> None:
     _console.print(message, markup=False)
 
 
-def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table; all columns but the first are set right."""
+def show_table(title: str, columns: list[str], rows: list[list[str]], text_columns: int = 1) -> None:
+    """Print a table; all columns but the first ``text_columns`` are set right."""
     table = Table(title=title, title_justify="left")
     for position, column in enumerate(columns):
-        table.add_column(column, justify="right" if position else "left", overflow="fold")
+        table.add_column(column, justify="left" if position < text_columns else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))  # as it stands: a token such as [unused0] is no markup
     _console.print(table)
@@ -77,7 +77,8 @@ def show_explanation(explanation: Explanation) -> None:
         passage.stylize(style, match.passage.start, match.passage.end)
     _console.print(passage)
     rows = [[match.query.text, match.passage.text, f"{match.score:.2f}"] for match in explanation.matches]
-    show_table("", ["query", "passage", "score"], [*rows, ["special tokens", "", f"{explanation.rest:.2f}"]])
+    rows.append(["special tokens", "", f"{explanation.rest:.2f}"])
+    show_table("", ["query", "passage", "score"], rows, text_columns=2)
 
 
 def report_student(folder: Path) -> None:
@@ -85,11 +86,12 @@ def report_student(folder: Path) -> None:
     provenance = read_provenance(folder)
     bitext: dict[str, Any] = provenance["bitext"]
     dropped = ", ".join(f"{count} {reason}" for reason, count in bitext["dropped"].items() if count)
-    say(f"Bitext: {bitext['pairs']} pairs" + (f" (dropped: {dropped})" if dropped else ""))
+    if bitext["pairs"]:
+        say(f"Bitext: {bitext['pairs']} pairs" + (f" (dropped: {dropped})" if dropped else ""))
     student: dict[str, Any] = provenance["student"]
     if "tokens" in student:
         say(
             f"Student: {student['kind']}, {student['tokens']} tokens: {student['translated']} initialised from "
-            f"their translations, {student['replaced']} of the teacher's replaced by theirs, {student['kept']} of the "
-            f"teacher's kept, {student['pieced']} without translation made of the teacher's pieces"
+            f"their translations, {student['replaced']} old ones replaced by theirs, {student['kept']} old ones kept, "
+            f"{student['pieced']} without translation made of old pieces"
         )

@@ -1,13 +1,17 @@
 """Passages, queries, judgements and runs: reading and writing their file formats."""
 
-from optical.collections.judgements import Judgements, read_judgements
+from optical.collections.collection import Collection
+from optical.collections.judgements import Judgements
+from optical.collections.recognition import open_collection, read_judgements, read_passages, read_queries
 from optical.collections.runs import Run, ranked, read_run, write_run
-from optical.collections.texts import Passage, read_passages, read_queries
+from optical.collections.texts import Passage
 
 __all__ = [
+    "Collection",
     "Judgements",
     "Passage",
     "Run",
+    "open_collection",
     "ranked",
     "read_judgements",
     "read_passages",

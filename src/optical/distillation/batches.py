@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from optical.distillation.teacher_vectors import TeacherVectors, special_ids, special_mask
 from optical.distillation.token_weights import IdfWeights
+from optical.distillation.vector_file import pad_vectors
 
 _BATCHES_SORTED_TOGETHER = 50
 _MOST_REPETITIONS = 20
@@ -45,16 +46,15 @@ class BitextCollator:
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return the features of a batch, their names prefixed with ``foreign_`` and ``english_``."""
-        foreign = _preprocess(self._student, [row["foreign"] for row in rows])
+        foreign = preprocess_queries(self._student, [row["foreign"] for row in rows])
         foreign["special_mask"] = special_mask(foreign, self._special_ids)
         sentences = [self._vectors[row["english"]] for row in rows]
+        padded, mask = pad_vectors([vectors for vectors, _ in sentences])
         english = {
             # The trainer finds the columns of a batch by their input_ids; nothing else reads these.
             "input_ids": torch.zeros(len(rows), 1, dtype=torch.long),
-            "token_embeddings": pad_sequence([vectors for vectors, _ in sentences], batch_first=True),
-            "attention_mask": pad_sequence(
-                [torch.ones(len(vectors), dtype=torch.bool) for vectors, _ in sentences], batch_first=True
-            ),
+            "token_embeddings": padded,
+            "attention_mask": mask,
             "special_mask": pad_sequence([special for _, special in sentences], batch_first=True),
         }
         if self._weights is not None:
@@ -72,10 +72,11 @@ class BitextCollator:
 def foreign_tokens(student: MultiVectorEncoder, sentences: Sequence[str]) -> Iterator[list[int]]:
     """Yield the token ids of each sentence as a batch of :class:`BitextCollator` holds them, padding included."""
     for start in range(0, len(sentences), _CHUNK):
-        yield from _preprocess(student, sentences[start : start + _CHUNK])["input_ids"].tolist()
+        yield from preprocess_queries(student, sentences[start : start + _CHUNK])["input_ids"].tolist()
 
 
-def _preprocess(student: MultiVectorEncoder, sentences: Sequence[str]) -> dict[str, Any]:
+def preprocess_queries(student: MultiVectorEncoder, sentences: Sequence[str]) -> dict[str, Any]:
+    """Return the features that the student's query side wants of a batch of sentences."""
     prompt = student.prompts.get("query") or None
     return dict(student.preprocess(list(sentences), prompt=prompt, task="query"))
 

@@ -8,10 +8,10 @@ from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.evaluation import BaseEvaluator
 from sentence_transformers.util import maxsim
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from optical.distillation.language_probe import language_probe
 from optical.distillation.teacher_vectors import TeacherVectors
+from optical.distillation.vector_file import pad_vectors
 from optical.errors import OpticalError
 from optical.transport import solve
 
@@ -91,8 +91,8 @@ class DevelopmentEvaluator(BaseEvaluator):
         return figures
 
     def _transport(self, students: list[Tensor]) -> dict[str, float]:
-        x, x_mask = _pad(self._vectors[:_PAIRS_TRANSPORTED])
-        y, y_mask = _pad(students[:_PAIRS_TRANSPORTED])
+        x, x_mask = pad_vectors(self._vectors[:_PAIRS_TRANSPORTED])
+        y, y_mask = pad_vectors(students[:_PAIRS_TRANSPORTED])
         transport = solve(x, y, x_mask, y_mask)
         # Columns sum to 1 / m: given a student token, where does its mass come from?
         conditional = transport.plan / transport.plan.sum(1, keepdim=True).clamp_min(1e-30)
@@ -129,8 +129,3 @@ class DevelopmentEvaluator(BaseEvaluator):
 
 def _mean_token(vectors: Sequence[Tensor]) -> float:
     return float(torch.cat(list(vectors)).mean(0).square().sum())
-
-
-def _pad(vectors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    mask = pad_sequence([torch.ones(len(v), dtype=torch.bool) for v in vectors], batch_first=True)
-    return pad_sequence(list(vectors), batch_first=True), mask

@@ -18,33 +18,34 @@ def count_progress(title: str, total: int, *, shown: bool) -> Iterator[Callable[
 
 
 class TrainingProgress(TrainerCallback):
-    """A bar with sentence pairs a second and the time left, and a line for every evaluation.
+    """A bar with the examples done a second and the time left, and a line for every evaluation.
 
     To be used as a context manager around the training, so that no end of it leaves a terminal without a cursor.
     """
 
-    def __init__(self, *, shown: bool) -> None:
-        self._bar = _bar("pairs/s", shown)
+    def __init__(self, title: str, unit: str, *, shown: bool) -> None:
+        self._title = title
+        self._bar = _bar(f"{unit}/s", shown)
         self._task: TaskID | None = None
-        self._pairs_a_step = 0
+        self._examples_a_step = 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Start the bar."""
-        self._pairs_a_step = args.train_batch_size * args.world_size
+        self._examples_a_step = args.train_batch_size * args.world_size
         if state.is_world_process_zero:
             self._bar.start()
-            total = state.max_steps * self._pairs_a_step
-            self._task = self._bar.add_task("Distilling", total=total, rate="")
-            self._bar.update(self._task, completed=state.global_step * self._pairs_a_step)
+            total = state.max_steps * self._examples_a_step
+            self._task = self._bar.add_task(self._title, total=total, rate="")
+            self._bar.update(self._task, completed=state.global_step * self._examples_a_step)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Move the bar."""
         if self._task is not None:
-            _update(self._bar, self._task, state.global_step * self._pairs_a_step)
+            _update(self._bar, self._task, state.global_step * self._examples_a_step)
 
     def on_evaluate(
         self,

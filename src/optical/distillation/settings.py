@@ -1,4 +1,4 @@
-"""Everything that decides what a distillation yields, apart from teacher and bitext."""
+"""Everything that decides what a training run yields, apart from teacher and data."""
 
 import hashlib
 import json
@@ -11,43 +11,30 @@ from optical.objectives import Marginals, SpecialTokens
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of a distillation run.
+class TrainingSettings:
+    """Settings of any training run, whatever it learns from.
 
     Attributes:
-        student: "graft", "transplant", or the Hub id or folder of a checkpoint.
-        objective: formula of the training loss, e.g. "optical" or "optical + 0.5*mean-pool"; the names are those of
-            :func:`optical.objectives.make_objective`.
-        eps: entropy of the transport plan, in units of the cost; see :class:`optical.objectives.OptimalTransportLoss`.
-        special_tokens: what becomes of [CLS], [SEP] and query-expansion tokens in the transport: "transport",
-            "match" or "ignore".
-        marginals: weights of the tokens in the transport: "uniform", or "idf" (rare ones weigh more).
+        student: "graft", "transplant", the Hub id or folder of a checkpoint, or "graft:CHECKPOINT" and
+            "transplant:CHECKPOINT".
+        objective: formula of the training loss.
         steps: optimiser steps.
-        batch_size: sentence pairs a step and process.
+        batch_size: examples a step and process.
         embedding_learning_rate: peak rate of the input embeddings; most of a new language is learned there.
         learning_rate: peak rate of all other weights of the student.
-        discriminator_learning_rate: peak rate of the weights that an adversarial objective learns besides the student.
-        max_tokens: pairs with more tokens on either side are left out, as cutting them would misalign them.
-        question_share: share of the training pairs that are to be questions, by repetition of those there are.
-        held_back: sentence pairs kept for development (fewer when there is little bitext).
+        held_back: examples kept for development (fewer when there are few).
         evaluations: how often during training the student is evaluated and saved; the best one is the result.
         dimension: of the projection, for a teacher that is no late-interaction checkpoint.
         bfloat16: compute the student in bfloat16; None = where the device is a GPU that can.
-        seed: orders the batches, divides the bitext and draws new projections.
+        seed: orders the batches, divides the examples and draws new projections.
     """
 
     student: str = "graft"
-    objective: str = "optical"
-    eps: float = 0.01
-    special_tokens: SpecialTokens = "transport"
-    marginals: Marginals = "uniform"
+    objective: str = ""
     steps: int = 300
     batch_size: int = 64
     embedding_learning_rate: float = 3e-3
     learning_rate: float = 2e-4
-    discriminator_learning_rate: float = 5e-3
-    max_tokens: int = 32
-    question_share: float = 0.5
     held_back: int = 500
     evaluations: int = 4
     dimension: int = 128
@@ -55,13 +42,54 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "max_tokens", "held_back", "evaluations", "dimension"):
+        self.require_positive("steps", "batch_size", "held_back", "evaluations", "dimension")
+        self.require_rates("embedding_learning_rate", "learning_rate")
+
+    def require_positive(self, *names: str) -> None:
+        """Raise :class:`OpticalError` if one of these settings is below 1."""
+        for name in names:
             if getattr(self, name) < 1:
                 raise OpticalError(f"{name} is {getattr(self, name)}. It must be at least 1.")
-        for name in ("embedding_learning_rate", "learning_rate", "discriminator_learning_rate"):
+
+    def require_rates(self, *names: str) -> None:
+        """Raise :class:`OpticalError` if one of these settings is no finite number from 0 up."""
+        for name in names:
             if not 0 <= getattr(self, name) < math.inf:
                 raise OpticalError(f"{name} is {getattr(self, name)}. It must be a number from 0 up.")
 
+    def as_dict(self) -> dict[str, object]:
+        """Return the settings by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Settings(TrainingSettings):
+    """Settings of a distillation run: those of :class:`TrainingSettings`, an example being a sentence pair, and these.
+
+    Attributes:
+        objective: e.g. "optical" or "optical + 0.5*mean-pool"; the names are those of
+            :func:`optical.objectives.make_objective`.
+        eps: entropy of the transport plan, in units of the cost; see :class:`optical.objectives.OptimalTransportLoss`.
+        special_tokens: what becomes of [CLS], [SEP] and query-expansion tokens in the transport: "transport",
+            "match" or "ignore".
+        marginals: weights of the tokens in the transport: "uniform", or "idf" (rare ones weigh more).
+        discriminator_learning_rate: peak rate of the weights that an adversarial objective learns besides the student.
+        max_tokens: pairs with more tokens on either side are left out, as cutting them would misalign them.
+        question_share: share of the training pairs that are to be questions, by repetition of those there are.
+    """
+
+    objective: str = "optical"
+    eps: float = 0.01
+    special_tokens: SpecialTokens = "transport"
+    marginals: Marginals = "uniform"
+    discriminator_learning_rate: float = 5e-3
+    max_tokens: int = 32
+    question_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive("max_tokens")
+        self.require_rates("discriminator_learning_rate")
         for name, choices in (("special_tokens", SpecialTokens), ("marginals", Marginals)):
             if getattr(self, name) not in get_args(choices):
                 raise OpticalError(
@@ -74,12 +102,8 @@ class Settings:
                 f"question_share is {self.question_share}. It must be a number from 0 to below 1."
             )
 
-    def as_dict(self) -> dict[str, object]:
-        """Return the settings by name."""
-        return asdict(self)
 
-
-def identity(settings: Settings, teacher: list[str], bitext: str) -> str:
-    """Name a run by all that decides its result: settings, fingerprints of the teacher, digest of the bitext."""
-    content = json.dumps([settings.as_dict(), teacher, bitext], sort_keys=True)
+def identity(settings: TrainingSettings, teacher: list[str], data: str) -> str:
+    """Name a run by all that decides its result: settings, fingerprints of the teacher, digest of the data."""
+    content = json.dumps([settings.as_dict(), teacher, data], sort_keys=True)
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()

@@ -2,18 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 
 from optical.distillation.progress import count_progress
+from optical.distillation.vector_file import VectorFile
 from optical.encoders import fingerprint, query_transformer
-from optical.files import create_folder
+from optical.files import create_folder, folder_once
 
 _CHUNK = 4096
 _FORMAT = 2  # of the files in a folder; a cache may hold those of earlier versions
@@ -28,34 +28,27 @@ class TeacherVectors:
 
     def __init__(self, folder: Path, sentences: Sequence[str]) -> None:
         """Open what :meth:`compute` wrote into ``folder`` for the same sentences."""
-        dimension = int(json.loads((folder / "shape.json").read_text(encoding="utf-8"))["dimension"])
         self._place = {sentence: place for place, sentence in enumerate(dict.fromkeys(sentences))}
-        self._starts = np.load(folder / "starts.npy")
         self._special = np.load(folder / "special.npy")
         self._tokens = np.load(folder / "tokens.npy")
-        self._vectors = np.memmap(folder / "vectors.f16", dtype=np.float16, mode="r").reshape(-1, dimension)
+        self._vectors = VectorFile(folder)
 
     def __getitem__(self, sentence: str) -> tuple[Tensor, Tensor]:
-        start, stop = self._span(sentence)
-        vectors = torch.from_numpy(self._vectors[start:stop].astype(np.float32))
-        return vectors, torch.from_numpy(self._special[start:stop])
+        place = self._place[sentence]
+        return self._vectors[place], torch.from_numpy(self._special[self._vectors.span(place)])
 
     def __contains__(self, sentence: str) -> bool:
         return sentence in self._place
 
     def length(self, sentence: str) -> int:
         """Return the number of token vectors of a sentence."""
-        start, stop = self._span(sentence)
-        return stop - start
+        span = self._vectors.span(self._place[sentence])
+        return int(span.stop - span.start)
 
     def tokens(self, sentence: str) -> Tensor:
         """Return the teacher's token id of each vector of a sentence, (n,) int64."""
-        start, stop = self._span(sentence)
-        return torch.from_numpy(self._tokens[start:stop].astype(np.int64))
-
-    def _span(self, sentence: str) -> tuple[int, int]:
-        place = self._place[sentence]
-        return int(self._starts[place]), int(self._starts[place + 1])
+        span = self._vectors.span(self._place[sentence])
+        return torch.from_numpy(self._tokens[span].astype(np.int64))
 
     @classmethod
     def cached(
@@ -69,41 +62,37 @@ class TeacherVectors:
         distinct = list(dict.fromkeys(sentences))
         content = json.dumps([_FORMAT, fingerprint(teacher, "query"), distinct]).encode()
         folder = cache / f"teacher-vectors-{hashlib.blake2b(content, digest_size=8).hexdigest()}"
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            if not folder.exists():
-                cls.compute(teacher, distinct, folder, progress=progress)
+        folder_once(folder, lambda temporary: cls._fill(temporary, teacher, distinct, progress))
         return cls(folder, distinct)
 
-    @staticmethod
+    @classmethod
     def compute(
-        teacher: MultiVectorEncoder, sentences: Sequence[str], folder: Path, *, progress: bool = False
+        cls, teacher: MultiVectorEncoder, sentences: Sequence[str], folder: Path, *, progress: bool = False
     ) -> None:
         """Encode distinct ``sentences`` through the teacher's query path into ``folder``, all or nothing."""
+        with create_folder(folder) as temporary:
+            cls._fill(temporary, teacher, sentences, progress)
+
+    @staticmethod
+    def _fill(folder: Path, teacher: MultiVectorEncoder, sentences: Sequence[str], progress: bool) -> None:
         added = special_ids(teacher)
-        lengths: list[int] = []
         special: list[np.ndarray] = []
         tokens: list[np.ndarray] = []
-        with create_folder(folder) as temporary:
-            with (
-                (temporary / "vectors.f16").open("wb") as file,
-                count_progress("Teacher vectors", len(sentences), shown=progress) as advance,
-            ):
+
+        def encoded() -> Iterator[Tensor]:
+            with count_progress("Teacher vectors", len(sentences), shown=progress) as advance:
                 for start in range(0, len(sentences), _CHUNK):
                     chunk = list(sentences[start : start + _CHUNK])
                     for features in teacher.encode_query(chunk, batch_size=64, output_value=None):
                         scored = features["attention_mask"].bool().cpu()
-                        vectors = features["token_embeddings"].cpu()[scored]
-                        file.write(vectors.to(torch.float16).numpy().tobytes())
-                        lengths.append(len(vectors))
                         special.append(special_mask(features, added)[scored].numpy())
                         tokens.append(features["input_ids"].cpu()[scored].to(torch.int32).numpy())
+                        yield features["token_embeddings"].cpu()[scored]
                     advance(start + len(chunk))
-            np.save(temporary / "starts.npy", np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))))
-            np.save(temporary / "special.npy", np.concatenate(special))
-            np.save(temporary / "tokens.npy", np.concatenate(tokens))
-            shape = {"dimension": teacher.get_embedding_dimension()}
-            (temporary / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
+
+        VectorFile.write(folder, encoded(), teacher.get_embedding_dimension())
+        np.save(folder / "special.npy", np.concatenate(special))
+        np.save(folder / "tokens.npy", np.concatenate(tokens))
 
 
 def special_ids(encoder: MultiVectorEncoder) -> Tensor:

@@ -1,26 +1,25 @@
-"""The sentence-transformers trainer, set up for distillation, and its checkpoints."""
+"""The sentence-transformers trainer, set up for students with a frozen passage side, and its checkpoints."""
 
 import json
 import math
 import re
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
+from sentence_transformers.base.evaluation import BaseEvaluator
 from sentence_transformers.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
-from optical.distillation.batches import BitextCollator, LengthBatchSampler, foreign_tokens
-from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluator
-from optical.distillation.settings import Settings
-from optical.distillation.teacher_vectors import TeacherVectors
-from optical.distillation.token_weights import IdfWeights
+from optical.distillation.batches import LengthBatchSampler
+from optical.distillation.settings import TrainingSettings
 from optical.encoders import query_modules, query_transformer
-from optical.objectives import make_objective
+from optical.objectives import Objective
 
 _SECONDS_BETWEEN_CHECKPOINTS = 120
 _OBJECTIVE_FILE = "objective.pt"
@@ -29,20 +28,25 @@ _OBJECTIVE_FILE = "objective.pt"
 def make_trainer(
     encoder: MultiVectorEncoder,
     dataset: Dataset,
-    vectors: TeacherVectors,
-    evaluator: DevelopmentEvaluator,
-    settings: Settings,
+    loss: Objective,
+    collator: Callable[[Sequence[dict[str, Any]]], dict[str, Any]],
+    evaluator: BaseEvaluator,
+    settings: TrainingSettings,
     folder: Path,
+    *,
+    own_learning_rate: float = 0.0,
 ) -> MultiVectorEncoderTrainer:
     """Make a trainer of the query side of ``encoder``; its document side is frozen.
 
     Args:
         encoder: the artefact to train.
-        dataset: rows with ``foreign``, ``english`` and ``length``.
-        vectors: the teacher's, of every ``english``.
+        dataset: rows for the collator, with their number of tokens in the column ``length``.
+        loss: of ``encoder``.
+        collator: makes the features of a batch from its rows; those of the foreign side are called ``foreign_...``.
         evaluator: its primary figure chooses the best checkpoint.
         settings: of the run.
         folder: for checkpoints.
+        own_learning_rate: peak rate of what the loss learns besides the student.
     """
     # Widget examples and a look at the Hub would cost time and a network for nothing.
     encoder.model_card_data.generate_widget_examples = False
@@ -54,15 +58,6 @@ def make_trainer(
     (embeddings_name,) = (name for name, weight in encoder.named_parameters() if weight is embeddings)
     bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     steps_between = math.ceil(settings.steps / settings.evaluations)
-    loss = make_objective(
-        settings.objective,
-        encoder,
-        eps=settings.eps,
-        special_tokens=settings.special_tokens,
-        marginals=settings.marginals,
-        steps=settings.steps,
-        seed=settings.seed,
-    )
     arguments = MultiVectorEncoderTrainingArguments(
         output_dir=str(folder),
         max_steps=settings.steps,
@@ -70,9 +65,7 @@ def make_trainer(
         learning_rate=settings.learning_rate,
         learning_rate_mapping={
             re.escape(embeddings_name) + "$": settings.embedding_learning_rate,
-            **{
-                f"^{re.escape(name)}$": settings.discriminator_learning_rate for name in loss.own_parameters()
-            },
+            **{f"^{re.escape(name)}$": own_learning_rate for name in loss.own_parameters()},
         },
         warmup_steps=0.1,
         weight_decay=0.0,
@@ -87,27 +80,20 @@ def make_trainer(
         save_steps=steps_between,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model=f"eval_{PRIMARY_METRIC}",
+        metric_for_best_model=f"eval_{evaluator.primary_metric}",
         logging_steps=min(50, settings.steps),
         disable_tqdm=True,
         report_to="none",
         dataloader_pin_memory=False,
         remove_unused_columns=False,
     )
-    weights = None
-    if settings.marginals == "idf":
-        foreign, english = (sorted(set(dataset[side])) for side in ("foreign", "english"))
-        weights = (
-            IdfWeights(vectors.tokens(sentence).tolist() for sentence in english),
-            IdfWeights(foreign_tokens(encoder, foreign)),
-        )
     trainer = _Trainer(
         model=encoder,
         args=arguments,
         train_dataset=dataset,
         loss=loss,
         evaluator=evaluator,
-        data_collator=BitextCollator(encoder, vectors, weights),
+        data_collator=collator,
         callbacks=[_RegularCheckpoints()],
     )
     trainer.remove_callback(PrinterCallback)

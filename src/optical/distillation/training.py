@@ -1,9 +1,5 @@
 """A distillation run from bitext to saved artefact."""
 
-import hashlib
-import json
-import logging
-import shutil
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -13,40 +9,34 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from filelock import FileLock
-from sentence_transformers import MultiVectorEncoder
+from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 
 from optical.bitext import Bitext, read_bitext
-from optical.distillation.batches import repeat_questions
-from optical.distillation.development import PRIMARY_METRIC, DevelopmentEvaluator
+from optical.distillation.batches import BitextCollator, foreign_tokens, repeat_questions
+from optical.distillation.development import DevelopmentEvaluator
 from optical.distillation.progress import TrainingProgress
 from optical.distillation.recipes import recipe_settings
+from optical.distillation.run import train_best, work_folder
 from optical.distillation.settings import Settings, identity
 from optical.distillation.teacher_vectors import TeacherVectors
-from optical.distillation.trainer import last_checkpoint, make_trainer
+from optical.distillation.token_weights import IdfWeights
+from optical.distillation.trainer import make_trainer
+from optical.distillation.untrained import load_teacher, read_origin, untrained_student
 from optical.encoders import (
-    PROVENANCE_FILE,
     assemble,
     fingerprint,
-    load_encoder,
     make_student,
     query_lengths,
     query_limit,
-    query_transformer,
-    read_provenance,
     save_artefact,
     versions,
 )
 from optical.errors import OpticalError
-from optical.files import create_folder, replace_file, require_absent
+from optical.files import create_folder, require_absent
 from optical.objectives import make_objective
-
-logger = logging.getLogger(__name__)
 
 # English sentences of the training part that stand among those to be found, to make the search hard.
 _DEVELOPMENT_POOL = 4000
-_ORIGIN_FILE = "origin.json"
-_START_FORMAT = 1  # of an untrained student; a cache may hold those of earlier versions
 
 
 def distill(
@@ -103,14 +93,14 @@ def graft(
     seed: int = 0,
     strict: bool = False,
 ) -> MultiVectorEncoder:
-    """Make an untrained student ("graft" or "transplant") and save it: it searches as it is.
+    """Make an untrained student and save it: a graft or transplant of the teacher searches as it is.
 
     Arguments, result and errors are those of :func:`distill`.
     """
     target = Path(output)
     require_absent(target)
     pairs = read_bitext(_sources(bitext), strict=strict)
-    encoder = _load_teacher(str(teacher), dimension)
+    encoder = load_teacher(str(teacher), dimension)
     made = make_student(student, encoder, pairs, seed=seed)
     artefact = assemble(made.encoder, encoder)
     provenance = {
@@ -141,8 +131,7 @@ class _Run:
         self._target = target
         self._settings = settings
         self._progress = progress
-        self._work = target.with_name(target.name + ".partial")
-        self._cache = cache or self._work
+        self._cache = cache
         self._state = PartialState(cpu=not torch.accelerator.is_available())
         self._training, self._development = bitext.split(settings.held_back, settings.seed)
         if len(self._development) < 2:
@@ -153,102 +142,79 @@ class _Run:
 
     def finish(self) -> MultiVectorEncoder:
         """Go from wherever the work stands to the saved artefact."""
-        new = not self._work.exists()
-        try:
-            return self._finish()
-        except OpticalError:
-            # The mended command is another run, which would find the folder claimed by this one.
-            if new and self._state.is_main_process:
-                shutil.rmtree(self._work, ignore_errors=True)
-            raise
-
-    def _finish(self) -> MultiVectorEncoder:
         started = time.monotonic()
-        teacher = _load_teacher(self._teacher_name, self._settings.dimension)
+        settings, state = self._settings, self._state
+        teacher = load_teacher(self._teacher_name, settings.dimension)
         # A slip in the objective must not wait for the teacher's vectors.
-        make_objective(self._settings.objective, teacher)
-        with self._state.main_process_first():
-            self._claim_work_folder(teacher)
-            start = self._untrained(teacher)
-            vectors = self._teacher_vectors(teacher)
-        encoder = MultiVectorEncoder(str(start))
-        evaluator = self._evaluator(vectors)
-        before = evaluator(encoder)
-        dataset, checkpoints = self._dataset(encoder, vectors), self._work / "checkpoints"
-        trainer = make_trainer(encoder, dataset, vectors, evaluator, self._settings, checkpoints)
-        progress = TrainingProgress(shown=self._progress)
-        trainer.add_callback(progress)
-        with progress:
-            trainer.train(resume_from_checkpoint=last_checkpoint(checkpoints))
-        after, best_step = evaluator(encoder), trainer.state.best_global_step
-        figures = trainer.loss.figures()
-        if after[PRIMARY_METRIC] < before[PRIMARY_METRIC]:
-            logger.warning(
-                "Training made the student worse (%s %.4f before, %.4f after), so the untrained one is the result. "
-                "Lower the learning rates, or look for bad pairs in the bitext.",
-                PRIMARY_METRIC,
-                before[PRIMARY_METRIC],
-                after[PRIMARY_METRIC],
-            )
-            encoder, after, best_step, figures = MultiVectorEncoder(str(start)), before, 0, {}
-        if self._state.is_main_process:
-            provenance = {
-                **_provenance(self._teacher_name, teacher, self._bitext),
-                "student": json.loads((start / _ORIGIN_FILE).read_text(encoding="utf-8")),
-                "settings": self._settings.as_dict(),
-                "objective": {
-                    "formula": self._settings.objective,
-                    **trainer.loss.get_config_dict(),
-                    **figures,
-                },
-                "training_pairs": len(dataset),
-                "processes": self._state.num_processes,
-                "device": str(encoder.device),
-                "seconds": round(time.monotonic() - started, 1),
-                "best_step": best_step,
-                "development_before": before,
-                "development_after": after,
-            }
-            with create_folder(self._target) as folder:
-                save_artefact(encoder, folder, provenance)
-        self._state.wait_for_everyone()
-        if self._state.is_main_process:
-            shutil.rmtree(self._work)
-        return encoder
-
-    def _claim_work_folder(self, teacher: MultiVectorEncoder) -> None:
+        make_objective(settings.objective, teacher)
         sides = [fingerprint(teacher, "query"), fingerprint(teacher, "document")]
-        name = identity(self._settings, sides, self._bitext.digest())
-        marker = self._work / "run.txt"
-        if self._work.exists() and not (marker.exists() and marker.read_text(encoding="utf-8") == name):
-            raise OpticalError(
-                f"{self._work} holds something else, or an unfinished run with another teacher, bitext or other "
-                "settings. Repeat that command to finish it, or remove the folder to start anew."
+        name = identity(settings, sides, self._bitext.digest())
+        with work_folder(self._target, name, state) as work:
+            cache = self._cache or work
+            with state.main_process_first():
+                start = untrained_student(
+                    settings.student, teacher, self._training, settings.seed, cache=cache, work=work
+                )
+                vectors = self._teacher_vectors(teacher, cache)
+            encoder = MultiVectorEncoder(str(start))
+            dataset = self._dataset(encoder, vectors)
+            trainer = self._trainer(encoder, dataset, vectors, work / "checkpoints")
+            progress = TrainingProgress("Distilling", "pairs", shown=self._progress)
+            outcome = train_best(trainer, start, work / "checkpoints", progress)
+            if state.is_main_process:
+                provenance = {
+                    **_provenance(self._teacher_name, teacher, self._bitext),
+                    "student": read_origin(start),
+                    "settings": settings.as_dict(),
+                    "objective": {
+                        "formula": settings.objective,
+                        **trainer.loss.get_config_dict(),
+                        **outcome.figures,
+                    },
+                    "training_pairs": len(dataset),
+                    "processes": state.num_processes,
+                    "device": str(outcome.encoder.device),
+                    "seconds": round(time.monotonic() - started, 1),
+                    "best_step": outcome.best_step,
+                    "development_before": outcome.before,
+                    "development_after": outcome.after,
+                }
+                with create_folder(self._target) as folder:
+                    save_artefact(outcome.encoder, folder, provenance)
+        return outcome.encoder
+
+    def _trainer(
+        self, encoder: MultiVectorEncoder, dataset: Dataset, vectors: TeacherVectors, checkpoints: Path
+    ) -> MultiVectorEncoderTrainer:
+        settings = self._settings
+        loss = make_objective(
+            settings.objective,
+            encoder,
+            eps=settings.eps,
+            special_tokens=settings.special_tokens,
+            marginals=settings.marginals,
+            steps=settings.steps,
+            seed=settings.seed,
+        )
+        weights = None
+        if settings.marginals == "idf":
+            foreign, english = (sorted(set(dataset[side])) for side in ("foreign", "english"))
+            weights = (
+                IdfWeights(vectors.tokens(sentence).tolist() for sentence in english),
+                IdfWeights(foreign_tokens(encoder, foreign)),
             )
-        self._work.mkdir(parents=True, exist_ok=True)
-        with replace_file(marker) as temporary:
-            temporary.write_text(name, encoding="utf-8")
+        return make_trainer(
+            encoder,
+            dataset,
+            loss,
+            BitextCollator(encoder, vectors, weights),
+            self._evaluator(vectors),
+            settings,
+            checkpoints,
+            own_learning_rate=settings.discriminator_learning_rate,
+        )
 
-    def _untrained(self, teacher: MultiVectorEncoder) -> Path:
-        """Return the saved artefact that training starts from, made now unless it is there."""
-        kind, seed = self._settings.student, self._settings.seed
-        sides = [fingerprint(teacher, "query"), fingerprint(teacher)]
-        content = json.dumps([_START_FORMAT, kind, seed, *sides, self._training.digest()])
-        name = f"student-{hashlib.blake2b(content.encode(), digest_size=8).hexdigest()}"
-        # Of a checkpoint only the name is known, and what it stands for may have changed since another run.
-        start = (self._cache if kind in ("graft", "transplant") else self._work) / name
-        start.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(start.with_suffix(".lock")):
-            if not start.exists():
-                student = make_student(kind, teacher, self._training, seed=seed)
-                _switch_off_dropout(student.encoder)
-                with create_folder(start) as folder:
-                    assemble(student.encoder, teacher).save_pretrained(str(folder), create_model_card=False)
-                    origin = {"kind": student.kind, **student.origin}
-                    (folder / _ORIGIN_FILE).write_text(json.dumps(origin), encoding="utf-8")
-        return start
-
-    def _teacher_vectors(self, teacher: MultiVectorEncoder) -> TeacherVectors:
+    def _teacher_vectors(self, teacher: MultiVectorEncoder, cache: Path) -> TeacherVectors:
         """Compute or find the vectors of the English sentences that are short enough."""
         short = _short(teacher, self._bitext.english, self._settings.max_tokens)
         if len(short.keys() & set(self._development.english)) < 2:
@@ -256,7 +222,7 @@ class _Run:
                 f"Nearly all English sentences have more than {self._settings.max_tokens} tokens, and none is left "
                 "to hold back. Raise max_tokens."
             )
-        return TeacherVectors.cached(teacher, list(short), self._cache, progress=self._progress)
+        return TeacherVectors.cached(teacher, list(short), cache, progress=self._progress)
 
     def _evaluator(self, vectors: TeacherVectors) -> DevelopmentEvaluator:
         pairs = zip(self._development.foreign, self._development.english, strict=True)
@@ -294,15 +260,6 @@ def _sources(bitext: str | Path | Sequence[str | Path]) -> list[str | Path]:
     return [bitext] if isinstance(bitext, str | Path) else list(bitext)
 
 
-def _load_teacher(name: str, dimension: int) -> MultiVectorEncoder:
-    if (Path(name) / PROVENANCE_FILE).is_file():
-        teacher = read_provenance(name)["teacher"]["name"]
-        raise OpticalError(
-            f"{name} is itself a student: its queries are not English. Name its teacher ({teacher}) as the teacher."
-        )
-    return load_encoder(name, dimension=dimension)
-
-
 def _short(encoder: MultiVectorEncoder, sentences: list[str], most: int) -> dict[str, int]:
     """Return the number of tokens of each distinct sentence that has at most ``most`` and is not cut off."""
     limit = query_limit(encoder)
@@ -318,11 +275,3 @@ def _provenance(name: str, teacher: MultiVectorEncoder, bitext: Bitext) -> dict[
         "teacher": {"name": name, "fingerprint": fingerprint(teacher)},
         "bitext": {"digest": bitext.digest(), "pairs": len(bitext), "dropped": bitext.dropped},
     }
-
-
-def _switch_off_dropout(encoder: MultiVectorEncoder) -> None:
-    # The student starts as a copy that nearly works and has a dense target: noise only slows it down.
-    config = query_transformer(encoder).auto_model.config
-    for name, value in vars(config).items():
-        if "dropout" in name and isinstance(value, float):
-            setattr(config, name, 0.0)

@@ -54,7 +54,7 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / PROVENANCE_FILE
     if not path.is_file():
         raise OpticalError(
-            f"{folder} has no {PROVENANCE_FILE}: it was not made by `optical graft` or `optical distill`."
+            f"{folder} has no {PROVENANCE_FILE}: it was not made by `optical graft`, `distill` or `supervise`."
         )
     return dict(json.loads(path.read_text(encoding="utf-8")))
 

@@ -1,4 +1,4 @@
-"""The three kinds of student: vocabulary graft, vocabulary transplant, checkpoint."""
+"""The kinds of student: vocabulary graft, vocabulary transplant (of the teacher or a checkpoint), checkpoint."""
 
 import copy
 from collections import Counter
@@ -15,7 +15,7 @@ from optical.encoders.artefact import PROVENANCE_FILE, read_provenance
 from optical.encoders.initialisation import initialise_embeddings
 from optical.encoders.loading import is_late_interaction, load_encoder, load_transformer, project_tokens
 from optical.encoders.sides import query_modules, query_transformer
-from optical.encoders.vocabulary import extend_vocabulary, learn_vocabulary
+from optical.encoders.vocabulary import extend_vocabulary, learn_vocabulary, spell_in
 from optical.errors import OpticalError
 
 
@@ -25,7 +25,7 @@ class Student:
 
     Attributes:
         encoder: makes query vectors of the teacher's dimension; all its parameters can be trained.
-        kind: "graft", "transplant", or the name of the checkpoint.
+        kind: "graft", "transplant", the name of a checkpoint, or "graft:NAME" and "transplant:NAME" of one.
         origin: what is to be said of its making: numbers of tokens by where their embedding comes from.
     """
 
@@ -39,39 +39,40 @@ def make_student(kind: str, teacher: MultiVectorEncoder, bitext: Bitext, *, seed
 
     Args:
         kind: "graft" (the teacher's body and whole vocabulary, words of the new language added),
-            "transplant" (the teacher's body, a new vocabulary learned on the foreign sentences), or the Hub id
-            or folder of any encoder.
+            "transplant" (the teacher's body, a new vocabulary learned on the foreign sentences), the Hub id
+            or folder of any encoder, or "graft:NAME" or "transplant:NAME" (that encoder's body in place of the
+            teacher's; it has to know English).
         teacher: the frozen English encoder.
-        bitext: sentence pairs; a checkpoint student does not look at them.
-        seed: draws the projection of a checkpoint student.
+        bitext: sentence pairs; a checkpoint with its own vocabulary does not look at them.
+        seed: draws the projection of a checkpoint.
 
     Raises:
         OpticalError: the checkpoint cannot be loaded, or makes vectors of another dimension than the teacher's.
     """
-    if kind == "graft":
-        return graft(teacher, bitext)
-    if kind == "transplant":
-        return transplant(teacher, bitext)
-    return adopt(kind, teacher, seed=seed)
+    method, separator, checkpoint = kind.partition(":")
+    if method not in ("graft", "transplant"):
+        return adopt(kind, teacher, seed=seed)
+    base = adopt(checkpoint, teacher, seed=seed).encoder if separator else teacher
+    encoder, origin = (graft if method == "graft" else transplant)(base, bitext)
+    return Student(encoder, kind, origin)
 
 
-def graft(teacher: MultiVectorEncoder, bitext: Bitext) -> Student:
-    """Add the words of the foreign sentences to a copy of the teacher, initialised by translation.
+def graft(base: MultiVectorEncoder, bitext: Bitext) -> tuple[MultiVectorEncoder, dict[str, int]]:
+    """Add the words of the foreign sentences to a copy of an encoder, initialised by translation.
 
-    Names, numbers and loan words keep the teacher's tokens, and so meet their English selves. No training: the
-    result searches as it is, and is where distillation starts from.
+    Names, numbers and loan words keep their old tokens, and so meet their English selves. No training: on the
+    teacher the result searches as it is, and is where distillation starts from.
     """
-    tokenizer, _ = extend_vocabulary(_tokenizer(teacher), bitext.foreign)
-    return _with_vocabulary("graft", teacher, tokenizer, bitext)
+    tokenizer, _ = extend_vocabulary(_tokenizer(base), bitext.foreign)
+    return _with_vocabulary(base, tokenizer, bitext)
 
 
-def transplant(teacher: MultiVectorEncoder, bitext: Bitext) -> Student:
-    """Replace the vocabulary of a copy of the teacher, initialised by translation.
+def transplant(base: MultiVectorEncoder, bitext: Bitext) -> tuple[MultiVectorEncoder, dict[str, int]]:
+    """Replace the vocabulary of a copy of an encoder, initialised by translation.
 
-    Small and fast; for scripts that share nothing with the teacher's.
+    Small and fast; for scripts that share nothing with the old one.
     """
-    tokenizer = learn_vocabulary(_tokenizer(teacher), bitext.foreign)
-    return _with_vocabulary("transplant", teacher, tokenizer, bitext)
+    return _with_vocabulary(base, learn_vocabulary(_tokenizer(base), bitext.foreign), bitext)
 
 
 def adopt(name_or_folder: str | Path, teacher: MultiVectorEncoder, *, seed: int = 0) -> Student:
@@ -99,16 +100,15 @@ def _origin(folder: Path) -> dict[str, int]:
 
 
 def _with_vocabulary(
-    kind: str, teacher: MultiVectorEncoder, tokenizer: PreTrainedTokenizerFast, bitext: Bitext
-) -> Student:
-    old = _tokenizer(teacher)
+    base: MultiVectorEncoder, tokenizer: PreTrainedTokenizerFast, bitext: Bitext
+) -> tuple[MultiVectorEncoder, dict[str, int]]:
+    old = _tokenizer(base)
     foreign = _token_ids(tokenizer, bitext.foreign)
     table = estimate_translation_table(foreign, _token_ids(old, bitext.english))
     old_ids = old.get_vocab()
     names = {token_id: token for token, token_id in tokenizer.get_vocab().items()}
     tokens = [names.get(token_id, tokenizer.unk_token) for token_id in range(max(names) + 1)]
-    spellings = [token.removeprefix("##") for token in tokens]
-    modules = copy.deepcopy(query_modules(teacher))
+    modules = copy.deepcopy(query_modules(base))
     transformer: Any = modules[0]
     body = transformer.auto_model
     embeddings, report = initialise_embeddings(
@@ -116,16 +116,16 @@ def _with_vocabulary(
         table,
         occurrences=Counter(token for sentence in foreign for token in sentence),
         own=[old_ids.get(token) for token in tokens],
-        pieces=[ids or [old.unk_token_id] for ids in _token_ids(old, spellings)],
+        pieces=spell_in(old, tokenizer, tokens),
     )
     body.resize_token_embeddings(len(tokens), mean_resizing=False)
     body.config.pad_token_id = tokenizer.pad_token_id
     with torch.no_grad():
         body.get_input_embeddings().weight.copy_(embeddings)
     transformer.processor = tokenizer
-    encoder = MultiVectorEncoder(modules=modules, prompts={"query": teacher.prompts.get("query") or ""})
+    encoder = MultiVectorEncoder(modules=modules, prompts={"query": base.prompts.get("query") or ""})
     encoder.requires_grad_(True)
-    return Student(encoder, kind, {"tokens": len(tokens), **report.as_dict()})
+    return encoder, {"tokens": len(tokens), **report.as_dict()}
 
 
 def _tokenizer(encoder: MultiVectorEncoder) -> PreTrainedTokenizerBase:

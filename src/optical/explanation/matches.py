@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from sentence_transformers import MultiVectorEncoder
 
+from optical.bitext.words import SCRIPTS_WITHOUT_SPACES
 from optical.encoders import SentenceTokens, encode_tokens
-
-# Their text has no spaces between words, so what a tokenizer takes for one word may be a whole sentence.
-_SCRIPTS_WITHOUT_SPACES = ("THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "CJK", "HIRAGANA", "KATAKANA")
 
 
 @dataclass(frozen=True)
@@ -125,5 +123,6 @@ def _join(before: str, piece: str) -> bool:
 
 
 def _is_of_a_word(letter: str) -> bool:
-    separate = unicodedata.name(letter, "").startswith(_SCRIPTS_WITHOUT_SPACES)
+    # In these, what a tokenizer takes for one word may be a whole sentence.
+    separate = unicodedata.name(letter, "").startswith(SCRIPTS_WITHOUT_SPACES)
     return not separate and (letter.isalnum() or unicodedata.category(letter).startswith("M"))

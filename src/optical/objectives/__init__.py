@@ -13,6 +13,7 @@ from optical.objectives.distillation_loss import DistillationLoss, TokenPairs
 from optical.objectives.greedy_alignment import GreedyAlignmentLoss
 from optical.objectives.hard_max import HardMaxLoss
 from optical.objectives.mean_pool import MeanPoolLoss
+from optical.objectives.objective import Objective
 from optical.objectives.optimal_transport import Marginals, OptimalTransportLoss, SpecialTokens
 from optical.objectives.weighted_sum import WeightedSumLoss
 
@@ -25,6 +26,7 @@ __all__ = [
     "HardMaxLoss",
     "Marginals",
     "MeanPoolLoss",
+    "Objective",
     "OptimalTransportLoss",
     "SpecialTokens",
     "TokenPairs",

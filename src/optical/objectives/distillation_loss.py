@@ -1,13 +1,13 @@
-"""What all objectives share: student vectors on one side, the frozen teacher's on the other."""
+"""What all objectives of distillation share: student vectors on one side, the frozen teacher's on the other."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from sentence_transformers import MultiVectorEncoder
-from torch import Tensor, nn
+from torch import Tensor
+
+from optical.objectives.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TokenPairs:
     y_weights: Tensor | None = None
 
 
-class DistillationLoss(nn.Module, ABC):
+class DistillationLoss(Objective):
     """Base of the objectives: runs the student once and compares its token vectors with the teacher's.
 
     The teacher is frozen: its vectors arrive as data (see :class:`optical.distillation.BitextCollator`), made
@@ -55,10 +55,6 @@ class DistillationLoss(nn.Module, ABC):
     Args:
         model: the student; features go in with ``task="query"``.
     """
-
-    def __init__(self, model: MultiVectorEncoder) -> None:
-        super().__init__()
-        self.model = model
 
     @abstractmethod
     def compare(self, pairs: TokenPairs) -> Tensor:
@@ -80,41 +76,14 @@ class DistillationLoss(nn.Module, ABC):
                 "its English translation, in this order. Use optical.distillation.BitextCollator as data collator."
             )
         foreign, english = sentence_features
-        student = self.model(dict(foreign), task="query")
+        y, y_mask = self.student_vectors(foreign)
         return TokenPairs(
             x=english["token_embeddings"].detach().float(),
-            # Mixed precision rounds the unit norm away; a cost of 1 - x.y needs it.
-            y=torch.nn.functional.normalize(student["token_embeddings"].float(), dim=-1),
+            y=y,
             x_mask=english["attention_mask"].bool(),
-            y_mask=student["attention_mask"].bool(),
+            y_mask=y_mask,
             x_special=english["special_mask"].bool(),
             y_special=foreign["special_mask"].bool(),
             x_weights=english.get("weights"),
             y_weights=foreign.get("weights"),
         )
-
-    def own_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the weights that the objective learns besides the student's, by name."""
-        return {name: weight for name, weight in self.named_parameters() if _is_own(name)}
-
-    def own_state(self) -> dict[str, Tensor]:
-        """Return all that a checkpoint must keep of the objective; the student is kept elsewhere."""
-        return {name: value for name, value in self.state_dict().items() if _is_own(name)}
-
-    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`own_state` returned."""
-        for name, value in self.own_state().items():
-            value.copy_(state[name])
-
-    def figures(self) -> dict[str, float]:
-        """Return figures, by name, of what the objective has seen and learned so far."""
-        return {}
-
-    def get_config_dict(self) -> dict[str, Any]:
-        """Return the settings for the model card."""
-        return {}
-
-
-def _is_own(name: str) -> bool:
-    # The terms of a sum hold the student as well.
-    return "model" not in name.split(".")

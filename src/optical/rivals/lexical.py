@@ -1,13 +1,13 @@
 """BM25 on the words of the query as they are."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
 from optical.bitext import words
 from optical.collections import Passage, Run
 from optical.errors import OpticalError
+from optical.packages import require_package
 
 
 class LexicalSearch:
@@ -23,7 +23,9 @@ class LexicalSearch:
     """
 
     def __init__(self, passages: Iterable[Passage]) -> None:
-        bm25s = _library()
+        require_package("bm25s", extra="study")
+        import bm25s
+
         # In the order of ids, so that a stable sort breaks ties as `ranked` does.
         searched = sorted(passages, key=lambda passage: passage.id)
         texts = [words(passage.content) for passage in searched]
@@ -45,13 +47,3 @@ class LexicalSearch:
         scores = self._bm25.get_scores(known)
         best = np.argsort(-scores, kind="stable")[:depth]
         return {self._ids[place]: float(scores[place]) for place in best if scores[place] > 0}
-
-
-def _library() -> Any:
-    try:
-        import bm25s
-    except ImportError as error:
-        raise OpticalError(
-            "BM25 needs the library bm25s. Install it: pip install 'optical[study]'."
-        ) from error
-    return bm25s

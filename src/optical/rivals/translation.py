@@ -1,23 +1,20 @@
 """Translate the queries with a machine translation model, then search in English."""
 
 import difflib
-import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import HfApi, try_to_load_from_cache
 from safetensors import SafetensorError
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoTokenizer
 
 from optical.collections import Run
 from optical.errors import OpticalError
+from optical.packages import require_package
 from optical.rivals.system import System
-
-BEAMS = 4
-"""Width of the beam search, as is usual in machine translation since Vaswani et al. (2017)."""
+from optical.rivals.translation_models import ConvertedModel, TransformersModel, TranslationModel
 
 _LONGEST_SOURCE = 512
 _LONGEST_TRANSLATION = 256
@@ -31,6 +28,8 @@ _PREFIX_CODES = (re.compile(r"<2([A-Za-z_]+)>"), re.compile(r">>([A-Za-z_]+)<<")
 
 class Translator:
     """A sequence-to-sequence checkpoint that translates.
+
+    A folder made by ``ct2-transformers-converter`` (its model.bin and config.json tell) runs in CTranslate2.
 
     Fit for NLLB (NLLB Team 2022, arXiv 2207.04672), M2M-100, mBART-50, OPUS-MT (Tiedemann and Thottingal 2020),
     MADLAD-400 (Kudugunta et al. 2023, arXiv 2309.04662) and what :func:`optical.rivals.train_translator` makes.
@@ -58,15 +57,9 @@ class Translator:
         if batch_size < 1:
             raise OpticalError(f"batch_size is {batch_size}. It must be at least 1.")
         name = str(name_or_folder)
-        self._tokenizer, model = _load(name)
-        self._prefix, forced = _set_languages(name, self._tokenizer, source, target)
-        # A length in tokens that the checkpoint brings along would compete with the one of each batch.
-        model.generation_config.max_length = None
-        if forced is not None:
-            model.generation_config.forced_bos_token_id = forced
-        device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        self._model = model.to(device or "cpu").eval()
-        positions = getattr(model.config, "max_position_embeddings", _LONGEST_SOURCE)
+        self._tokenizer, self._model = _load(name)
+        self._prefix, self._first = _set_languages(name, self._tokenizer, source, target)
+        positions = self._model.positions
         self._longest_source = min(_LONGEST_SOURCE, positions, self._tokenizer.model_max_length)
         self._longest_translation = min(_LONGEST_TRANSLATION, positions - 2)
         self._batch_size = batch_size
@@ -74,8 +67,8 @@ class Translator:
     def translate(self, texts: Sequence[str]) -> list[str]:
         """Return the translation of each text, in the same order; that of an empty text is empty.
 
-        Found by beam search with :data:`BEAMS` beams, without chance. What is beyond the longest input of the
-        checkpoint (at most 512 tokens) is not translated.
+        Found by beam search, see :class:`optical.rivals.translation_models.TranslationModel`. What is beyond the
+        longest input of the checkpoint (at most 512 tokens) is not translated.
         """
         translations = [""] * len(texts)
         filled = [position for position, text in enumerate(texts) if text.strip()]
@@ -88,21 +81,11 @@ class Translator:
                 translations[position] = translation.strip()
         return translations
 
-    @torch.inference_mode()
     def _translate_batch(self, texts: list[str]) -> list[str]:
-        encoded = self._tokenizer(
-            texts, return_tensors="pt", padding=True, truncation=True, max_length=self._longest_source
-        )
-        tokens = encoded["input_ids"].to(self._model.device)
+        tokens = self._tokenizer(texts, truncation=True, max_length=self._longest_source)["input_ids"]
         # Twice the source leaves room for any pair of languages; a weak model that finds no end would go on.
-        longest = min(self._longest_translation, 2 * tokens.shape[1] + 16)
-        generated = self._model.generate(
-            input_ids=tokens,
-            attention_mask=encoded["attention_mask"].to(self._model.device),
-            num_beams=BEAMS,
-            do_sample=False,
-            max_new_tokens=longest,
-        )
+        longest = min(self._longest_translation, 2 * max(map(len, tokens)) + 16)
+        generated = self._model.generate(tokens, self._first, longest)
         return list(self._tokenizer.batch_decode(generated, skip_special_tokens=True))
 
 
@@ -126,19 +109,20 @@ class QueryTranslation:
         return {query: run.get(query, {}) for query in queries}
 
 
-def require_package(package: str) -> None:
-    """Raise :class:`OpticalError` unless a package that only the study needs is installed."""
-    if importlib.util.find_spec(package) is None:
-        raise OpticalError(f"This needs the package {package}. Install it with: pip install 'optical[study]'")
-
-
-def _load(name: str) -> tuple[Any, Any]:
+def _load(name: str) -> tuple[Any, TranslationModel]:
     _require_checkpoint(name)
+    kind = ConvertedModel if ConvertedModel.is_in(name) else TransformersModel
+    if kind is ConvertedModel and not (Path(name) / "tokenizer_config.json").is_file():
+        raise OpticalError(
+            f"{name} has no tokenizer. Copy those of the checkpoint's files that belong to it (tokenizer_config.json, "
+            "tokenizer.json, *.model, *.spm, vocab.json) into it."
+        )
     try:
-        return AutoTokenizer.from_pretrained(name), AutoModelForSeq2SeqLM.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        return tokenizer, kind(name, tokenizer)
     except (ImportError, OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         # What transformers raises for lack of the package differs from tokenizer to tokenizer.
-        require_package("sentencepiece")
+        require_package("sentencepiece", extra="study")
         reason = str(error).strip().partition("\n")[0]
         raise OpticalError(
             f"{name} could not be loaded as a translator ({reason}). Give a sequence-to-sequence checkpoint such as "

@@ -1,9 +1,7 @@
 """Machine translation into English, trained from scratch on the bitext that a student is distilled on."""
 
-import hashlib
 import json
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from datasets import Dataset
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
@@ -27,13 +26,15 @@ from transformers import (
 
 from optical.bitext import Bitext
 from optical.distillation.batches import LengthBatchSampler
+from optical.distillation.run import work_folder
 from optical.distillation.trainer import last_checkpoint
 from optical.encoders import PROVENANCE_FILE, versions
 from optical.errors import OpticalError
-from optical.files import create_folder, replace_file, require_absent
+from optical.files import create_folder, require_absent
+from optical.packages import require_package
 from optical.rivals.guided_alignment import SubwordTranslations
 from optical.rivals.subwords import LONGEST_SENTENCE, learn_subwords
-from optical.rivals.translation import Translator, require_package
+from optical.rivals.translation import Translator
 from optical.rivals.translator_settings import TranslatorSettings
 
 _LEAST_CHECKPOINTS = 4
@@ -80,7 +81,7 @@ def train_translator(
             holds something else.
     """
     require_absent(output)
-    require_package("sacrebleu")
+    require_package("sacrebleu", extra="study")
     chosen = TranslatorSettings(steps, seed, held_back, **settings)
     started = time.monotonic()
     training, development = bitext.split(held_back, seed)
@@ -94,37 +95,38 @@ def train_translator(
             f"have at most {chosen.max_tokens} subwords a side; {chosen.batch_size} and 1 are the least. "
             "Give more bitext, raise max_tokens, or lower batch_size."
         )
-    work = output.with_name(output.name + ".partial")
-    _claim(work, chosen, bitext)
-    set_seed(seed)
-    model = MarianMTModel(_architecture(tokenizer, chosen))
-    # The other implementations do not say what the attention was.
-    model.set_attn_implementation("eager")
-    translations = SubwordTranslations(training_rows["input_ids"], training_rows["labels"], len(tokenizer))
-    with torch.no_grad():
-        translations.initialise(model.get_input_embeddings().weight)
-    trainer = _make_trainer(
-        model, tokenizer, training_rows, development_rows, translations, chosen, work / "checkpoints"
-    )
-    trainer.train(resume_from_checkpoint=last_checkpoint(work / "checkpoints"))
-    with create_folder(output) as folder:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        provenance = {
-            "versions": versions(),
-            "bitext": {"digest": bitext.digest(), "pairs": len(bitext), "dropped": bitext.dropped},
-            "settings": asdict(chosen),
-            "training_pairs": len(training_rows),
-            "subwords": len(tokenizer),
-            "parameters": model.num_parameters(),
-            "best_step": trainer.state.best_global_step,
-            "development": _measure(Translator(folder), development, development_rows["pair"]),
-            "seconds": round(time.monotonic() - started, 1),
-        }
-        (folder / PROVENANCE_FILE).write_text(
-            json.dumps(provenance, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    name = json.dumps(["translator", asdict(chosen), bitext.digest()], sort_keys=True)
+    with work_folder(output, name, PartialState(cpu=not torch.accelerator.is_available())) as work:
+        set_seed(seed)
+        model = MarianMTModel(_architecture(tokenizer, chosen))
+        # The other implementations do not say what the attention was.
+        model.set_attn_implementation("eager")
+        translations = SubwordTranslations(
+            training_rows["input_ids"], training_rows["labels"], len(tokenizer)
         )
-    shutil.rmtree(work)
+        with torch.no_grad():
+            translations.initialise(model.get_input_embeddings().weight)
+        trainer = _make_trainer(
+            model, tokenizer, training_rows, development_rows, translations, chosen, work / "checkpoints"
+        )
+        trainer.train(resume_from_checkpoint=last_checkpoint(work / "checkpoints"))
+        with create_folder(output) as folder:
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            provenance = {
+                "versions": versions(),
+                "bitext": {"digest": bitext.digest(), "pairs": len(bitext), "dropped": bitext.dropped},
+                "settings": asdict(chosen),
+                "training_pairs": len(training_rows),
+                "subwords": len(tokenizer),
+                "parameters": model.num_parameters(),
+                "best_step": trainer.state.best_global_step,
+                "development": _measure(Translator(folder), development, development_rows["pair"]),
+                "seconds": round(time.monotonic() - started, 1),
+            }
+            (folder / PROVENANCE_FILE).write_text(
+                json.dumps(provenance, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
 
 
 def read_translator_provenance(folder: str | Path) -> dict[str, Any]:
@@ -220,19 +222,6 @@ def _make_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def _claim(work: Path, settings: TranslatorSettings, bitext: Bitext) -> None:
-    content = json.dumps(["translator", asdict(settings), bitext.digest()], sort_keys=True)
-    name = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
-    marker = work / "run.txt"
-    if work.exists() and not (marker.exists() and marker.read_text(encoding="utf-8") == name):
-        raise OpticalError(
-            f"{work} holds something else, or an unfinished run with another bitext or other settings. "
-            "Repeat that run to finish it, or remove the folder to start anew."
-        )
-    with replace_file(marker) as temporary:
-        temporary.write_text(name, encoding="utf-8")
 
 
 def _encode(tokenizer: PreTrainedTokenizerFast, bitext: Bitext, most: int) -> Dataset:
