@@ -1,123 +1,231 @@
-"""Exact search: a loop over documents, sentence-transformers' maxsim, and optical's engine, side by side.
+"""Search in an index: candidates by centroids, all passages, and rivals, side by side.
 
-Run: python benchmarks/index_search.py
+Run: python benchmarks/index_search.py [--passages 10000] [--data FOLDER [--student FOLDER]] [--queries 200]
+
+Without --data the vectors are synthetic. With it they are those of AfriQA's and SQuAD's English passages and of
+AfriQA's questions, encoded by all-MiniLM-L6-v2 (10,586 passages; more are mixed from their vectors), and with
+--student also of the Swahili questions, encoded by that artefact.
 """
 
+import argparse
 import json
-import resource
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from sentence_transformers.util.similarity import maxsim
 
+from index_rivals import RIVALS
+from index_workload import DIMENSION, Passages, Queries, Workload, real, synthetic
 from machine import measured_on
-from optical.index import ExactEngine
+from optical.collections import Passage
+from optical.index.local import Document, LocalEngine
+from optical.index.searching import CANDIDATES, CentroidSearch
+from optical.index.shard import bytes_on_disk
 
-PASSAGES, MEAN_TOKENS, DIMENSION, QUERY_TOKENS, BATCH, K = 5_600, 130, 128, 11, 20, 10
-REPEATS = 7
-RESULT = Path(__file__).parent / "results" / "index-search.json"
-
-
-def clustered(generator: torch.Generator, centres: torch.Tensor, tokens: int) -> torch.Tensor:
-    nearest = centres[torch.randint(len(centres), (tokens,), generator=generator)]
-    noise = torch.randn(tokens, centres.shape[1], generator=generator)
-    return torch.nn.functional.normalize(nearest + 0.05 * noise, dim=1)
-
-
-def peak_rss_gb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+K = 100
+RESULTS = Path(__file__).parent / "results"
+STORED_TOGETHER = 512
+# Slow systems answer so many questions only.
+FEW = 40
 
 
-def measure() -> dict[str, object]:
-    generator = torch.Generator().manual_seed(0)
-    centres = torch.nn.functional.normalize(torch.randn(2048, DIMENSION, generator=generator), dim=1)
-    lengths = (MEAN_TOKENS + 40 * torch.randn(PASSAGES, generator=generator)).clamp(8, 254).int().tolist()
-    queries = [clustered(generator, centres, QUERY_TOKENS) for _ in range(BATCH)]
-    with tempfile.TemporaryDirectory() as folder:
-        # Built and searched once before the rivals copy the vectors to memory, for the memory figure.
-        built = ExactEngine.create(Path(folder) / "vectors", DIMENSION)
-        for first in range(0, PASSAGES, 400):
-            part = lengths[first : first + 400]
-            built.add(range(first, first + len(part)), [clustered(generator, centres, each) for each in part])
-        built.flush()
-        built.close()
-        engine = ExactEngine.open(Path(folder) / "vectors")
-        engine.search_many(queries, K)
-        peak = peak_rss_gb()
-        stored = torch.from_file(
-            str(next(Path(folder).rglob("*.f16"))), size=sum(lengths) * DIMENSION, dtype=torch.float16
-        )
-        on_disk = list(stored.view(-1, DIMENSION).split(lengths))
-        documents = list(stored.view(-1, DIMENSION).float().split(lengths))
+def exact(passages: Passages, queries: Sequence[torch.Tensor]) -> list[list[int]]:
+    """The best passages by MaxSim in float32."""
+    tokens = torch.cat(list(queries))
+    starts = np.cumsum([0, *map(len, queries)])[:-1]
+    scores = np.empty((len(queries), len(passages)), dtype=np.float32)
+    for first, last in passages.blocks(2**16):
+        begins = passages.starts[first : last + 1]
+        vectors = torch.from_numpy(passages.tokens[begins[0] : begins[-1]].astype(np.float32))
+        best = np.maximum.reduceat((tokens @ vectors.T).numpy(), begins[:-1] - begins[0], axis=1)
+        scores[:, first:last] = np.add.reduceat(best, starts, axis=0)
+    return torch.from_numpy(scores).topk(min(K, len(passages)), dim=1).indices.tolist()
 
-        def loop(query: torch.Tensor) -> list[int]:
-            scores = torch.stack([(query @ document.T).amax(dim=1).sum() for document in documents])
-            return scores.topk(K).indices.tolist()
 
-        def loop_on_disk(query: torch.Tensor) -> list[int]:
-            scores = torch.stack([(query @ document.float().T).amax(dim=1).sum() for document in on_disk])
-            return scores.topk(K).indices.tolist()
+def agreement(found: Sequence[Sequence[int]], truth: Sequence[Sequence[int]], k: int) -> float:
+    shared = [len(set(some[:k]) & set(all_[:k])) / k for some, all_ in zip(found, truth, strict=True)]
+    return round(statistics.mean(shared), 4)
 
-        contenders: dict[str, Callable[[], list[list[int]]]] = {
-            "loop, one query": lambda: [loop(queries[0])],
-            "loop over the float16 file, one query": lambda: [loop_on_disk(queries[0])],
-            "maxsim, one query": lambda: maxsim(queries[:1], documents).topk(K).indices.tolist(),
-            "optical, one query": lambda: [[id_ for id_, _ in engine.search(queries[0], K)]],
-            "maxsim, 20 queries": lambda: maxsim(queries, documents).topk(K).indices.tolist(),
-            "optical, 20 queries": lambda: [
-                [i for i, _ in found] for found in engine.search_many(queries, K)
-            ],
-        }
-        answers = {name: contender() for name, contender in contenders.items()}
-        # The loop gains nothing from many queries, so it runs for one: 20 of it would only take longer.
-        for load, reference in (("one query", "loop, one query"), ("20 queries", "maxsim, 20 queries")):
-            expected = [set(each) for each in answers[reference]]
-            for rival in ("maxsim", "optical"):
-                assert [set(each) for each in answers[f"{rival}, {load}"]] == expected, (rival, load)
-        times: dict[str, list[float]] = {name: [] for name in contenders}
-        for _ in range(REPEATS):
-            for name, contender in contenders.items():
-                start = time.perf_counter()
-                contender()
-                times[name].append(1000 * (time.perf_counter() - start) / (BATCH if "20" in name else 1))
-    median = {name: statistics.median(each) for name, each in times.items()}
+
+def mrr(found: Sequence[Sequence[int]], relevant: Sequence[set[int]]) -> float:
+    """Mean of 1 / rank of the first relevant passage, 0 beyond rank 10."""
+    ranks = [
+        next((1 / rank for rank, number in enumerate(some[:10], start=1) if number in right), 0)
+        for some, right in zip(found, relevant, strict=True)
+    ]
+    return statistics.mean(ranks)
+
+
+def answered(
+    search: Callable[[torch.Tensor], list[int]], queries: Queries, truth: Sequence[Sequence[int]]
+) -> dict[str, object]:
+    """Time and quality of a system that is asked one question after the other."""
+    search(queries.vectors[0])
+    found, times = [], []
+    for query in queries.vectors:
+        start = time.perf_counter()
+        found.append(search(query))
+        times.append(1000 * (time.perf_counter() - start))
     return {
-        **measured_on("numpy", "optical", "sentence-transformers", "torch"),
-        "workload": {
-            "passages": PASSAGES,
-            "token_vectors": sum(lengths),
-            "dimension": DIMENSION,
-            "query_tokens": QUERY_TOKENS,
-            "k": K,
-        },
-        "repeats": REPEATS,
-        "milliseconds_per_query": {
-            name: {"median": round(median[name], 2), "min": round(min(each), 2), "max": round(max(each), 2)}
-            for name, each in times.items()
-        },
-        "times_faster_than": {
-            "loop, one query": round(median["loop, one query"] / median["optical, one query"], 2),
-            "loop, 20 queries": round(median["loop, one query"] / median["optical, 20 queries"], 2),
-            "loop over the float16 file, one query": round(
-                median["loop over the float16 file, one query"] / median["optical, one query"], 2
-            ),
-            "loop over the float16 file, 20 queries": round(
-                median["loop over the float16 file, one query"] / median["optical, 20 queries"], 2
-            ),
-            "maxsim, one query": round(median["maxsim, one query"] / median["optical, one query"], 2),
-            "maxsim, 20 queries": round(median["maxsim, 20 queries"] / median["optical, 20 queries"], 2),
-        },
-        "peak_rss_gb_building_and_searching": round(peak, 2),
-        "peak_rss_gb_with_rivals": round(peak_rss_gb(), 2),
+        "p50_ms": round(statistics.median(times), 2),
+        "p95_ms": round(statistics.quantiles(times, n=20)[-1], 2),
+        "R@10": agreement(found, truth, 10),
+        "R@100": agreement(found, truth, 100),
+        "MRR@10": round(mrr(found, queries.relevant), 4),
+        "MRR@10_minus_exact": round(mrr(found, queries.relevant) - mrr(truth, queries.relevant), 4),
     }
 
 
-if __name__ == "__main__":
-    result = measure()
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+def anonymous_megabytes() -> float | None:
+    """What this process holds in memory that is no file, where the system tells."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), None)
+
+
+def measure_index(
+    workload: Workload, truth: dict[str, list[list[int]]], compact: bool, folder: Path
+) -> dict[str, dict[str, object]]:
+    passages = workload.passages
+    before = anonymous_megabytes()
+    began = time.perf_counter()
+    engine = LocalEngine.create(folder / "shard", DIMENSION, compact=compact)
+    for first in range(0, len(passages), STORED_TOGETHER):
+        numbers = range(first, min(first + STORED_TOGETHER, len(passages)))
+        # Text takes space, too: as much as a passage of Wikipedia has.
+        engine.put(
+            [
+                Document(
+                    Passage(str(number), "x" * 600),
+                    torch.from_numpy(passages[number].astype(np.float32)),
+                    None,
+                )
+                for number in numbers
+            ]
+        )
+    engine.flush()
+    stored = time.perf_counter()
+    search = CentroidSearch(engine, folder / "centroids.safetensors")
+    search.optimise()
+    optimised = time.perf_counter()
+    after = anonymous_megabytes()
+    size, log = bytes_on_disk(folder), bytes_on_disk(folder / "shard" / "wal")
+    assert search.centroids is not None
+    facts = {
+        "build_s": round(optimised - began, 2),
+        "of_which_centroids_s": round(optimised - stored, 2),
+        "bytes_per_token": round(size / len(passages.tokens), 1),
+        "of_which_log": round(log / len(passages.tokens), 1),
+        "centroids": len(search.centroids.vectors),
+        "memory_mb": None if before is None or after is None else round(after - before),
+    }
+    systems = {}
+    name = "compact" if compact else "float16"
+    for how, all_ in (("candidates by centroids", False), ("all passages", True)):
+        for language, queries in workload.queries.items():
+
+            def ask(vectors: Sequence[torch.Tensor], all_: bool = all_) -> list[list[int]]:
+                return [[int(hit.id) for hit in hits] for hits in search.search(vectors, K, None, all_)]
+
+            asked = Queries(queries.vectors[:FEW], queries.relevant[:FEW]) if all_ else queries
+            row = answered(
+                lambda query, ask=ask: ask([query])[0], asked, truth[language][: len(asked.vectors)]
+            )
+            start = time.perf_counter()
+            ask(asked.vectors)
+            row["batch_queries_per_s"] = round(len(asked.vectors) / (time.perf_counter() - start), 1)
+            systems[f"optical, {name}, {how}, {language}"] = {**row, **facts, "queries": len(asked.vectors)}
+    engine.close()
+    return systems
+
+
+def measure_rivals(
+    workload: Workload, truth: dict[str, list[list[int]]], without: Sequence[str], folder: Path
+) -> dict[str, dict[str, object]]:
+    passages = workload.passages
+    language, queries = next(iter(workload.queries.items()))
+    systems = {}
+    for name, (make, largest) in RIVALS.items():
+        if len(passages) > largest or name.startswith(tuple(without)):
+            continue
+        print(name, file=sys.stderr, flush=True)
+        few = Queries(queries.vectors[:FEW], queries.relevant[:FEW])
+        start = time.perf_counter()
+        search, size = make(passages, folder)
+        built = time.perf_counter() - start
+        asked = queries if name.startswith("faiss") else few
+        row = answered(
+            lambda query, search=search: search(query, K), asked, truth[language][: len(asked.vectors)]
+        )
+        systems[f"{name}, {language}"] = {
+            **row,
+            "build_s": round(built, 2),
+            "bytes_per_token": round(size / len(passages.tokens), 1),
+            "queries": len(asked.vectors),
+        }
+    return systems
+
+
+def tokens_of(queries: Queries) -> float:
+    return round(statistics.mean(map(len, queries.vectors)), 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--passages", type=int, default=10_000)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--student")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "optical-index-search")
+    parser.add_argument(
+        "--without", action="append", default=[], help="leave out rivals whose names begin so"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file; by default in benchmarks/results")
+    options = parser.parse_args()
+    if options.data is None:
+        workload = synthetic(options.passages, options.queries)
+    else:
+        workload = real(options.data, options.passages, options.queries, options.student, options.cache)
+    passages = workload.passages
+    truth = {language: exact(passages, queries.vectors) for language, queries in workload.queries.items()}
+    systems: dict[str, dict[str, object]] = {}
+    for compact in (False, True):
+        print("optical, compact" if compact else "optical, float16", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            systems |= measure_index(workload, truth, compact, Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        systems |= measure_rivals(workload, truth, options.without, Path(folder))
+    result = {
+        **measured_on(
+            "faiss-cpu", "lancedb", "numpy", "optical", "qdrant-edge-py", "sentence-transformers", "torch"
+        ),
+        "command": " ".join(["python", "benchmarks/index_search.py", *sys.argv[1:]]),
+        "workload": {
+            "vectors": workload.name,
+            "passages": len(passages),
+            "token_vectors": len(passages.tokens),
+            "dimension": DIMENSION,
+            "query_tokens": {language: tokens_of(queries) for language, queries in workload.queries.items()},
+            "k": K,
+            "candidates": CANDIDATES,
+        },
+        "systems": systems,
+    }
+    kind = "synthetic" if options.data is None else "real"
+    file = options.output or RESULTS / f"index-search-{kind}-{len(passages)}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -105,21 +105,25 @@ def grafting(file: Path) -> str:
 
 def search(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
-    workload, faster = result["workload"], result["times_faster_than"]
+    workload = result["workload"]
     lines = [
-        f"**Exact search** ({workload['passages']:,} passages, {workload['token_vectors']:,} token vectors of "
-        f"{workload['dimension']} dimensions, queries of {workload['query_tokens']} tokens; {result['cpu']}, "
-        f"{result['torch_threads']} thread(s); peak memory {result['peak_rss_gb_building_and_searching']:.2f} GB)",
+        f"**Search** ({workload['passages']:,} passages, {workload['token_vectors']:,} token vectors of "
+        f"{workload['dimension']} dimensions: {workload['vectors']}; {workload['k']} results, "
+        f"{workload['candidates']:,} candidates by centroids; {result['cpu']}, {result['cores']} cores, "
+        f"{result['torch_threads']} thread(s)). R: share of the exact results.",
         "",
-        "| | ms a query (median) | this package is faster by |",
-        "|---|---|---|",
+        "| | ms a query, median | 95th percentile | R@10 | R@100 | MRR@10 - exact | bytes a token | build, s |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    timings = result["milliseconds_per_query"]
-    for name in {**timings, **faster}:
-        # A loop takes as long for each of many queries as for one.
-        timing = timings.get(name) or timings[name.replace("20 queries", "one query")]
-        ratio = f"{faster[name]:.1f}x" if name in faster else ""
-        lines.append(f"| {name} | {timing['median']:.1f} | {ratio} |")
+    for name, row in result["systems"].items():
+        cells = [
+            *(f"{row[key]:.1f}" for key in ("p50_ms", "p95_ms")),
+            *(f"{row[key]:.3f}" for key in ("R@10", "R@100")),
+            f"{row['MRR@10_minus_exact']:+.4f}",
+            *(f"{row[key]:,.0f}" for key in ("bytes_per_token", "build_s")),
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", f"Made by `{result['command']}`."]
     return "\n".join(lines) + "\n"
 
 
@@ -190,7 +194,9 @@ TABLES = {
     "swahili.json": distillation,
     "swahili-graft-constants.json": graft_constants,
     "grafting.json": grafting,
-    "index-search.json": search,
+    "index-search-real-10586.json": search,
+    "index-search-real-100000.json": search,
+    "index-search-synthetic-10000.json": search,
     "transport-cpu.json": transport,
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from optical.errors import OpticalError
-from optical.files import create_folder, folder_once, replace_file, require_absent
+from optical.files import copy_folder, create_folder, folder_once, replace_file, require_absent
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002])
@@ -126,6 +126,22 @@ def test_permissions_are_those_of_any_other_new_file(tmp_path: Path, umask: int)
     for kind in ("file", "folder"):
         assert (tmp_path / kind).stat().st_mode == (tmp_path / f"plain {kind}").stat().st_mode
     assert os.umask(umask) == umask  # looking at it must not change it
+
+
+def test_a_copied_folder_has_the_same_content_and_the_same_holes(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "new" / "target"
+    (source / "inner").mkdir(parents=True)
+    (source / "empty").touch()
+    (source / "plain").write_bytes(os.urandom(3_000_000))
+    with (source / "inner" / "holes").open("wb") as file:
+        for start in (0, 10_000_000, 29_999_997):
+            file.seek(start)
+            file.write(b"abc")
+        file.truncate(40_000_000)
+    copy_folder(source, target)
+    for name in ("empty", "plain", "inner/holes"):
+        assert (target / name).read_bytes() == (source / name).read_bytes()
+        assert (target / name).stat().st_blocks <= (source / name).stat().st_blocks
 
 
 def test_a_folder_is_made_once_and_whole(tmp_path: Path) -> None:

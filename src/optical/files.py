@@ -69,6 +69,34 @@ def create_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder to ``target``, which must not exist, leaving the holes in sparse files where they are."""
+    target.mkdir(parents=True)
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            copy.mkdir()
+        else:
+            _copy_file(path, copy)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    with source.open("rb", buffering=0) as reader, target.open("wb", buffering=0) as writer:
+        size = source.stat().st_size
+        writer.truncate(size)
+        position = 0
+        while position < size:
+            try:
+                position = os.lseek(reader.fileno(), position, os.SEEK_DATA)
+            except OSError:  # no more data
+                return
+            end = os.lseek(reader.fileno(), position, os.SEEK_HOLE)
+            reader.seek(position)
+            writer.seek(position)
+            while position < end:
+                position += writer.write(reader.read(min(2**20, end - position)))
+
+
 def folder_once(target: Path, make: Callable[[Path], None]) -> Path:
     """Return the folder ``target``, which ``make`` fills unless it is there, all or nothing.
 

@@ -18,6 +18,24 @@ def test_content_joins_title_and_text() -> None:
     assert Passage("1", "", "Nile").content == "Nile"
 
 
+def test_metadata(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text(
+        '{"_id": "1", "text": "a", "metadata": {"source": "who", "year": 2020, "share": 0.5, "new": true, '
+        '"topics": ["health", "food"], "editor": null}}\n'
+        '{"_id": "2", "text": "b", "metadata": null}\n'
+    )
+    first, second = read_passages(tmp_path / "p.jsonl")
+    assert first.metadata == {
+        "source": "who",
+        "year": 2020,
+        "share": 0.5,
+        "new": True,
+        "topics": ("health", "food"),
+    }
+    assert second == Passage("2", "b")
+    assert len({first, second}) == 2
+
+
 def test_tab_separated_passages(tmp_path: Path) -> None:
     (tmp_path / "two.tsv").write_bytes(b"\xef\xbb\xbf1\tA river. \r\n\r\n2\tA cow.")
     (tmp_path / "three.tsv.gz").write_bytes(gzip.compress(b"1\tNile\tA river.\n2\t\tA cow.\n"))
@@ -79,6 +97,16 @@ def test_a_missing_file_is_known_before_the_first_passage(tmp_path: Path) -> Non
         ("p.jsonl", b'{"_id": 1, "text": "a"}\n', r"p\.jsonl:1: _id is 1 instead of a string"),
         ("p.jsonl", b'{"_id": "1"}\n', r"p\.jsonl:1: text is missing"),
         ("p.jsonl", b'{"_id": "1", "text": "a", "title": 3}\n', r"p\.jsonl:1: title is 3"),
+        (
+            "p.jsonl",
+            b'{"_id": "1", "text": "a", "metadata": [3]}\n',
+            r"p\.jsonl:1: metadata is \[3\] instead",
+        ),
+        (
+            "p.jsonl",
+            b'{"_id": "1", "text": "a", "metadata": {"b": [3]}}\n',
+            r"p\.jsonl:1: metadata b is \[3\]",
+        ),
         ("p.jsonl", b'{"_id": "1", "text": "\\ud83d"}\n', r"p\.jsonl:1: text has half a surrogate"),
         ("p.jsonl", b'{"_id": "1", "text": " ", "title": ""}\n', r"p\.jsonl:1: the passage 1 is empty"),
     ],

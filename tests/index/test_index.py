@@ -2,14 +2,17 @@
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 import torch
 from sentence_transformers import MultiVectorEncoder
@@ -17,7 +20,8 @@ from sentence_transformers.base.modules import Router
 
 from optical.collections import Passage
 from optical.errors import OpticalError
-from optical.index import Hit, Index
+from optical.index import Hit, Index, LocalEngine
+from optical.index.centroids import Sparse
 
 from ..conftest import largest_file
 
@@ -60,7 +64,8 @@ def index(path: Path, tiny_teacher: MultiVectorEncoder) -> Iterator[Index]:
 
 def ranking(encoder: MultiVectorEncoder, query: str, passages: list[Passage]) -> dict[str, float]:
     documents = [each.half().float() for each in encoder.encode_document([each.content for each in passages])]
-    scores = encoder.similarity(encoder.encode_query([query]), documents)[0].tolist()
+    queries = [each.half().float() for each in encoder.encode_query([query])]
+    scores = encoder.similarity(queries, documents)[0].tolist()
     return dict(zip([each.id for each in passages], scores, strict=True))
 
 
@@ -117,36 +122,13 @@ def test_an_artefact_searches_its_teachers_index_and_another_teacher_does_not(
         index.search(long, artefact)
 
 
-def test_changes_agree_with_a_dict_across_reopening(path: Path, tiny_teacher: MultiVectorEncoder) -> None:
-    random = Random(1)
-    model = {each.id: each for each in PASSAGES[:10]}
-    index = Index.create(path, tiny_teacher, model.values())
-    for step in range(12):
-        action = random.choice(["add", "add", "delete", "flush", "reopen"])
-        if action == "add":
-            fresh = [passage(number, step) for number in random.sample(range(20), 3)]
-            index.add(fresh, tiny_teacher)
-            model |= {each.id: each for each in fresh}
-        elif action == "delete" and len(model) > 4:
-            gone = random.sample(sorted(model), 4)
-            index.delete(gone)
-            model = {id_: each for id_, each in model.items() if id_ not in gone}
-        elif action == "flush":
-            index.flush()
-        elif action == "reopen":
-            index.close()
-            index = Index.open(path)
-        assert index.count == len(model)
-        assert_agrees(index.search(QUERY, tiny_teacher, k=len(model)), tiny_teacher, list(model.values()))
-    index.close()
-
-
 def test_info(index: Index, path: Path, tiny_teacher: MultiVectorEncoder) -> None:
     info = index.info
     vectors = tiny_teacher.encode_document([each.content for each in PASSAGES])
     assert (info["passages"], info["dimension"]) == (40, 16)
     assert info["token_vectors"] == sum(map(len, vectors))
     assert info["bytes"] > 2 * 16 * info["token_vectors"]
+    assert (info["centroids"], info["optimise_is_due"], info["fields"]) == (0, False, {})
     assert info["versions"]["torch"] == torch.__version__
     assert info["created"].endswith("+00:00")
 
@@ -176,14 +158,11 @@ for hit in index.search(sys.argv[3], encoder, k=40):
 sys.stdout.flush()
 index.add([Passage("kept", "a river and a market"), Passage("p3", "replaced")], encoder)
 index.delete(["p4"])
-index.flush()
-index.add([Passage("lost", "water"), Passage("p5", "lost")], encoder)
-index.delete(["p6"])
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_another_process_finds_the_same_and_leaves_what_it_flushed_when_killed(
+def test_another_process_finds_the_same_and_leaves_what_it_was_told_is_stored_when_killed(
     path: Path, tiny_teacher: MultiVectorEncoder, tmp_path: Path
 ) -> None:
     with Index.create(path, tiny_teacher, PASSAGES) as index:
@@ -203,66 +182,122 @@ def test_another_process_finds_the_same_and_leaves_what_it_flushed_when_killed(
     left |= {"p3": Passage("p3", "replaced"), "kept": Passage("kept", "a river and a market")}
     with Index.open(path) as index:
         assert_agrees(index.search(QUERY, tiny_teacher, k=len(left)), tiny_teacher, list(left.values()))
-        index.add([Passage("p5", "again"), Passage("lost", "found")], tiny_teacher)
-        assert index.count == len(left) + 1
 
 
-@pytest.mark.parametrize("engine_flushed", [False, True])
-def test_a_flush_cut_short_is_settled_one_way_or_the_other(
-    path: Path, tiny_teacher: MultiVectorEncoder, engine_flushed: bool
+def test_an_open_index_opens_nowhere_else_but_a_snapshot_may_be_read_beside_it(
+    path: Path, tiny_teacher: MultiVectorEncoder
 ) -> None:
     Index.create(path, tiny_teacher, PASSAGES).close()
-    cut = Index.open(path)
-    cut.add([Passage("p1", "replaced"), Passage("new", "a new house")], tiny_teacher)
-    cut.delete(["p2"])
-    cut._store.commit()
-    if engine_flushed:
-        cut._engine.flush()
-    with Index.open(path) as reader:  # the writer lives, so the reader must leave its change alone
-        reader.search(QUERY, tiny_teacher, k=10)
-    cut._abandon()
-    expected = {each.id: each for each in PASSAGES}
-    if engine_flushed:
-        expected |= {"p1": Passage("p1", "replaced"), "new": Passage("new", "a new house")}
-        del expected["p2"]
-    for _ in range(2):
-        with Index.open(path) as index:
-            assert_agrees(
-                index.search(QUERY, tiny_teacher, k=index.count), tiny_teacher, list(expected.values())
-            )
+    with Index.snapshot(path) as reader, Index.open(path) as writer:
+        for opening in (Index.open, Index.snapshot):
+            with pytest.raises(OpticalError, match=r"is open already, here or in another process.*Close it"):
+                opening(path)
+        writer.delete(["p1"])
+        assert (reader.count, writer.count) == (40, 39)
+        assert_agrees(reader.search(QUERY, tiny_teacher, k=40), tiny_teacher, PASSAGES)
+        place = reader._folder
+    assert not place.exists()
+    with Index.open(path) as index:
+        assert index.count == 39
 
 
-def test_only_one_may_change_an_index_at_a_time(path: Path, tiny_teacher: MultiVectorEncoder) -> None:
-    Index.create(path, tiny_teacher, PASSAGES).close()
-    with Index.open(path) as first, Index.open(path) as second:
-        first.delete(["p1"])
-        with pytest.raises(OpticalError, match="being changed by another process"):
-            second.delete(["p2"])
-        first.flush()
-        with pytest.raises(OpticalError, match="was changed by another process"):
-            second.delete(["p2"])
-    with Index.open(path) as third:
-        third.delete(["p2"])
-        assert third.count == 38
+def stopped_after(number: int) -> Iterator[Passage]:
+    yield from (passage(each) for each in range(number))
+    raise KeyboardInterrupt
+
+
+def test_a_build_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(
+    path: Path, tiny_teacher: MultiVectorEncoder
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Index.create(path, tiny_teacher, stopped_after(40), batch_size=1)
+    assert not Index.exists(path)
+    with pytest.raises(OpticalError, match=r"unfinished. Build it again with the same passages"):
+        Index.open(path)
+    other = copy.deepcopy(tiny_teacher)
+    with torch.no_grad():
+        other[1].linear.weight += 0.01
+    with pytest.raises(OpticalError, match="was built with teacher"):
+        Index.create(path, other, PASSAGES)
+    encoded: list[str] = []
+    encode = tiny_teacher.encode_document
+
+    def watched(texts: list[str], **options: object) -> object:
+        encoded.extend(texts)
+        return encode(texts, **options)
+
+    tiny_teacher.encode_document = watched  # type: ignore[method-assign]
+    # Of the 32 stored passages p0 is not wanted any more, and p1 has another text.
+    wanted = [passage(1, seed=5), *PASSAGES[2:]]
+    index = Index.create(path, tiny_teacher, wanted)
+    del tiny_teacher.encode_document
+    assert sorted(encoded) == sorted(each.content for each in [wanted[0], *PASSAGES[32:]])
+    assert_agrees(index.search(QUERY, tiny_teacher, k=index.count), tiny_teacher, wanted)
+    index.close()
+    assert Index.exists(path)
 
 
 def test_what_fails_changes_nothing(index: Index, tiny_teacher: MultiVectorEncoder) -> None:
     index.add([Passage("before", "kept")], tiny_teacher)
     before = [astuple(hit) for hit in index.search(QUERY, tiny_teacher, k=41)]
-
-    def interrupted() -> Iterator[Passage]:
-        yield from (passage(number, 9) for number in range(70))
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        index.add(interrupted(), tiny_teacher, batch_size=1)
     with pytest.raises(OpticalError, match="'p60' occurs twice"):
-        index.add([*(passage(number, 9) for number in range(70)), passage(60)], tiny_teacher, batch_size=1)
+        index.add([*(passage(number, 9) for number in range(70)), passage(60)], tiny_teacher)
     with pytest.raises(OpticalError, match="no passage 'unknown'"):
         index.delete(["p1", "unknown"])
     with pytest.raises(OpticalError, match="no passage 'p50'"):
         index.delete(["p50"])
+    with pytest.raises(OpticalError, match=r"'empty' is empty. Give it text, or leave it out"):
+        index.add([passage(70), Passage("empty", " ")], tiny_teacher)
+    index.delete([])
     assert [astuple(hit) for hit in index.search(QUERY, tiny_teacher, k=41)] == before
+
+
+def changed(vectors: np.ndarray, how: str) -> np.ndarray:
+    vectors = vectors.copy()
+    if how == "wide":
+        return np.concatenate([vectors, vectors], axis=1)
+    if how == "none":
+        return vectors[:0]
+    vectors[-1] = {"nan": np.nan, "inf": np.inf, "zero": 0, "long": 2 * vectors[-1]}[how]
+    return vectors
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("nan", "'p51' has vectors with NaN or infinity"),
+        ("inf", "'p51' has vectors with NaN or infinity"),
+        ("zero", "'p51' has a token vector whose norm is 1 away from 1"),
+        ("long", "'p51' has a token vector whose norm is 1 away from 1"),
+        ("wide", r"'p51' has vectors of shape \(\d+, 32\), but this index takes \(tokens, 16\)"),
+        ("none", "'p51' has no token vectors"),
+    ],
+)
+def test_unusable_vectors_are_refused_before_anything_is_written(
+    index: Index, tiny_teacher: MultiVectorEncoder, how: str, message: str
+) -> None:
+    encode = tiny_teacher.encode_document
+
+    def broken(texts: list[str], **options: object) -> list[np.ndarray]:
+        first, second = encode(texts, **options)
+        return [first, changed(second, how)]
+
+    tiny_teacher.encode_document = broken  # type: ignore[method-assign]
+    with pytest.raises(OpticalError, match=message):
+        index.add([passage(50), passage(51)], tiny_teacher)
+    del tiny_teacher.encode_document
+    assert_agrees(index.search(QUERY, tiny_teacher, k=40), tiny_teacher, PASSAGES)
+
+
+def test_unusable_query_vectors_are_refused(index: Index, tiny_teacher: MultiVectorEncoder) -> None:
+    encode = tiny_teacher.encode_query
+    unusable = (("nan", "NaN"), ("inf", "infinity"), ("wide", r"takes \(n, 16\)"), ("none", "n at least 1"))
+    for how, message in unusable:
+        tiny_teacher.encode_query = (  # type: ignore[method-assign]
+            lambda texts, how=how, **options: [changed(each, how) for each in encode(texts, **options)]
+        )
+        with pytest.raises(OpticalError, match=message):
+            index.search(QUERY, tiny_teacher)
 
 
 @pytest.mark.parametrize(
@@ -308,24 +343,97 @@ def test_a_closed_index_says_so(index: Index, tiny_teacher: MultiVectorEncoder) 
 
 
 def truncate(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    os.truncate(file, file.stat().st_size // 2)
 
 
 def scribble(file: Path) -> None:
-    file.write_bytes(b"no longer what it was" * 10)
+    with file.open("r+b") as opened:
+        opened.write(b"no longer what it was" * 10)
 
 
-@pytest.mark.parametrize("damage", [truncate, scribble, Path.unlink])
 @pytest.mark.parametrize(
-    "file", ["index.json", "passages.sqlite", "vectors/manifest.json", "*.f16", "*-rows.npz"]
+    ("damage", "file"),
+    [
+        (truncate, "index.json"),
+        (scribble, "index.json"),
+        (Path.unlink, "index.json"),
+        (truncate, "edge_config.json"),
+        (scribble, "segment.json"),
+        (Path.unlink, "segment.json"),
+        (scribble, "mutable_id_tracker.mappings"),
+        (Path.unlink, "payload_storage/page_0.dat"),
+        (scribble, "wal/open-1"),
+        (truncate, "vectors/status.dat"),
+    ],
 )
 def test_damage_is_reported_on_opening(
-    path: Path, tiny_teacher: MultiVectorEncoder, damage: object, file: str
+    path: Path, tiny_teacher: MultiVectorEncoder, damage: Callable[[Path], None], file: str
 ) -> None:
     Index.create(path, tiny_teacher, PASSAGES).close()
-    damage(next(each for each in path.rglob("*") if each.match(file)))  # type: ignore[operator]
+    damage(next(each for each in path.rglob("*") if each.match(file)))
     with pytest.raises(OpticalError, match=r"damaged|not an index"):
         Index.open(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "file"),
+    [
+        (truncate, "mutable_id_tracker.mappings"),
+        (Path.unlink, "mutable_id_tracker.mappings"),
+        (Path.unlink, "version.info"),
+    ],
+)
+def test_damage_that_loses_passages_is_mended_from_the_log_or_reported(
+    path: Path, tiny_teacher: MultiVectorEncoder, damage: Callable[[Path], None], file: str
+) -> None:
+    Index.create(path, tiny_teacher, PASSAGES).close()
+    copied = path.parent / "copy"
+    shutil.copytree(path, copied)
+    for place in (path, copied):
+        damage(next(each for each in place.rglob("*") if each.match(file)))
+    with Index.open(path) as index:
+        assert_agrees(index.search(QUERY, tiny_teacher, k=40), tiny_teacher, PASSAGES)
+    shutil.rmtree(copied / "shard" / "wal")
+    with pytest.raises(OpticalError, match=r"is damaged \(it has \d+ passages, and had 40\)"):
+        Index.open(copied)
+
+
+@pytest.mark.parametrize(
+    ("damage", "file"),
+    [
+        (scribble, "payload_storage/page_0.dat"),
+        (scribble, "vectors/chunk_0.mmap"),
+        (scribble, "offsets/chunk_0.mmap"),
+        (Path.unlink, "vectors/chunk_0.mmap"),
+    ],
+)
+def test_damage_that_shows_only_in_a_search_is_reported_there(
+    path: Path, tiny_teacher: MultiVectorEncoder, damage: Callable[[Path], None], file: str
+) -> None:
+    Index.create(path, tiny_teacher, PASSAGES).close()
+    damage(next(each for each in path.rglob("*") if each.match(file)))
+    with Index.open(path) as index, pytest.raises(OpticalError, match="is damaged"):
+        index.search(QUERY, tiny_teacher, k=40)
+
+
+def test_an_index_that_lost_its_log_answers_but_does_not_pretend_to_keep_changes(
+    path: Path, tiny_teacher: MultiVectorEncoder
+) -> None:
+    Index.create(path, tiny_teacher, PASSAGES).close()
+    with Index.open(path) as index:
+        for seed in (1, 2, 3):
+            index.add([passage(number, seed) for number in range(40)], tiny_teacher)
+    shutil.rmtree(path / "shard" / "wal")
+    with Index.open(path) as index:
+        with pytest.raises(OpticalError, match=r"does not keep changes; files of its log are missing"):
+            index.add([Passage("p1", "new")], tiny_teacher)
+        with pytest.raises(OpticalError, match=r"does not keep changes"):
+            index.delete(["p2"])
+        assert_agrees(
+            index.search(QUERY, tiny_teacher, k=40),
+            tiny_teacher,
+            [passage(number, 3) for number in range(40)],
+        )
 
 
 def test_open_explains_what_is_not_an_index(
@@ -342,30 +450,146 @@ def test_open_explains_what_is_not_an_index(
     (path / "index.json").write_text(json.dumps(manifest | {"format": 99}))
     with pytest.raises(OpticalError, match=r"newer version.*99.*Upgrade"):
         Index.open(path)
+    (path / "index.json").write_text(json.dumps(manifest | {"format": 1}))
+    with pytest.raises(OpticalError, match=r"older version.*format 1.*build it again"):
+        Index.open(path)
 
 
-@pytest.mark.parametrize("size", [100, 3_000, 20_000, 30_000])
-def test_a_disk_that_refuses_leaves_the_last_flush(
+@pytest.mark.parametrize("size", [100, 3_000, 200_000])
+def test_a_disk_that_refuses_leaves_what_was_stored(
     path: Path, tiny_teacher: MultiVectorEncoder, size: int
 ) -> None:
     Index.create(path, tiny_teacher, PASSAGES).close()
-    pristine = path.parent / "pristine"
-    shutil.copytree(path, pristine)
-    index = Index.open(path)
     fresh = [Passage(f"new{number}", "river " * 60 + "x" * 800) for number in range(40)]
-
-    def change() -> None:
-        index.add(fresh, tiny_teacher)
-        index.flush()
-
-    with largest_file(size), pytest.raises(OpticalError, match="could not be written"):
-        change()
-    with pytest.raises(OpticalError, match="is closed"):
-        index.search(QUERY, tiny_teacher)
-    with Index.open(path) as index, Index.open(pristine) as other:
-        assert index.search(QUERY, tiny_teacher, k=40) == other.search(QUERY, tiny_teacher, k=40)
+    with largest_file(size):
+        with pytest.raises(OpticalError, match="could not be written"):
+            Index.create(path.parent / "other", tiny_teacher, fresh)
+        with suppress(OpticalError), Index.open(path) as index:
+            index.add(fresh, tiny_teacher)
+    assert [each.name for each in path.parent.iterdir()] == ["index"]
+    with Index.open(path) as index:
+        stored = PASSAGES if index.count == 40 else PASSAGES + fresh
+        assert_agrees(index.search(QUERY, tiny_teacher, k=index.count), tiny_teacher, stored)
         index.add(fresh, tiny_teacher)
         assert index.count == 80
-    with largest_file(size), pytest.raises(OpticalError, match="could not be written"):
-        Index.create(path.parent / "other", tiny_teacher, fresh)
-    assert sorted(each.name for each in path.parent.iterdir()) == ["index", "pristine"]
+
+
+def test_a_disk_with_too_little_space_is_not_written_to(
+    index: Index, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        usage = shutil.disk_usage(index._folder)
+        patched.setattr(shutil, "disk_usage", lambda _: usage._replace(free=200 * 2**20))
+        with pytest.raises(OpticalError, match=r"is full: 200 MB are free, and 256 MB are needed. Free some"):
+            index.add([passage(50)], tiny_teacher)
+    assert_agrees(index.search(QUERY, tiny_teacher, k=40), tiny_teacher, PASSAGES)
+
+
+def test_an_optimised_index_finds_what_it_found_before(
+    index: Index, path: Path, tiny_teacher: MultiVectorEncoder
+) -> None:
+    index.optimise(progress=True)
+    assert index.info["centroids"] == 64
+    index.delete(["p3"])
+    index.add([passage(1, seed=8), *(passage(number) for number in range(40, 50))], tiny_teacher)
+    left = [passage(1, seed=8), *(passage(number) for number in range(50) if number not in (1, 3))]
+    for _ in range(2):
+        for exact in (None, True, False):
+            hits = index.search(QUERY, tiny_teacher, k=49, exact=exact)
+            assert_agrees(hits, tiny_teacher, left)
+        index.close()
+        index = Index.open(path)
+    index.close()
+    file = path / "centroids.safetensors"
+    truncate(file)
+    with pytest.raises(
+        OpticalError, match=r"centroids.safetensors is damaged.*Remove it, and run `optical index"
+    ):
+        Index.open(path)
+    file.unlink()
+    with Index.open(path) as without:
+        assert without.info["centroids"] == 0
+        assert_agrees(without.search(QUERY, tiny_teacher, k=49), tiny_teacher, left)
+        with pytest.raises(
+            OpticalError, match=r"no centroids to find candidates by. Run `optical index optimise`"
+        ):
+            without.search(QUERY, tiny_teacher, exact=False)
+
+
+def test_a_stopped_optimisation_leaves_an_index_that_scores_all(
+    index: Index, path: Path, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.optimise()
+    index.add([passage(number) for number in range(40, 50)], tiny_teacher)
+    mark = LocalEngine.mark
+
+    def stop(engine: LocalEngine, sparse: dict[str, Sparse]) -> None:
+        mark(engine, dict(list(sparse.items())[:20]))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalEngine, "mark", stop)
+        with pytest.raises(KeyboardInterrupt):
+            index.optimise()
+    many = [passage(number) for number in range(50)]
+    for _ in range(2):
+        assert index.info["centroids"] == 0
+        assert_agrees(index.search(QUERY, tiny_teacher, k=50), tiny_teacher, many)
+        index.close()
+        index = Index.open(path)
+    index.optimise()
+    assert_agrees(index.search(QUERY, tiny_teacher, k=50, exact=False), tiny_teacher, many)
+    index.close()
+
+
+def test_compact_vectors_take_less_space_and_score_almost_the_same(
+    path: Path, tiny_teacher: MultiVectorEncoder
+) -> None:
+    many = [passage(number) for number in range(40)]
+    with pytest.raises(KeyboardInterrupt):
+        Index.create(path, tiny_teacher, stopped_after(40), compact=True, batch_size=1)
+    with pytest.raises(
+        OpticalError, match=r"was begun with compact vectors. Go on in the same way, or remove it"
+    ):
+        Index.create(path, tiny_teacher, many)
+    index = Index.create(path, tiny_teacher, many, compact=True)
+    for _ in range(2):
+        assert index.info["compact"]
+        hits = index.search(QUERY, tiny_teacher, k=40)
+        expected = ranking(tiny_teacher, QUERY, many)
+        assert {hit.id: hit.score for hit in hits} == pytest.approx(expected, abs=0.02)
+        assert {hit.id: hit.score for hit in hits} != pytest.approx(expected, abs=1e-5)
+        again = index.search_many([QUERY] * 70, tiny_teacher, k=40)
+        assert all(each == hits for each in again)
+        index.optimise()
+        index.close()
+        index = Index.open(path)
+    index.close()
+
+
+def test_vectors_are_searched_as_their_texts_are(index: Index, tiny_teacher: MultiVectorEncoder) -> None:
+    queries = [QUERY, "fish"]
+    vectors = [torch.as_tensor(each) for each in tiny_teacher.encode_query(queries)]
+    assert index.search_vectors(vectors, 7) == index.search_many(queries, tiny_teacher, 7)
+    with pytest.raises(OpticalError, match=r"shape \(16,\), but this index takes \(n, 16\)"):
+        index.search_vectors([vectors[0][0]])
+
+
+@pytest.mark.parametrize("optimised", [False, True])
+def test_a_filter_leaves_out_passages_and_names_known_fields(
+    path: Path, tiny_teacher: MultiVectorEncoder, optimised: bool
+) -> None:
+    kept = [
+        Passage(each.id, each.text, each.title, {"number": number, "odd": number % 2 == 1})
+        for number, each in enumerate(PASSAGES)
+    ]
+    with Index.create(path, tiny_teacher, kept) as index:
+        if optimised:
+            index.optimise()
+        assert index.info["fields"] == {"number": "number", "odd": "boolean"}
+        for exact in (True, False) if optimised else (True, None):
+            hits = index.search(QUERY, tiny_teacher, k=30, filter="number >= 10 and odd = true", exact=exact)
+            assert_agrees(hits, tiny_teacher, kept[11::2])
+            assert all(hit.metadata == kept[int(hit.id[1:])].metadata for hit in hits)
+        with pytest.raises(OpticalError, match=r"no passage has a field year \(there are: number, odd\)"):
+            index.search(QUERY, tiny_teacher, filter="year = 3")

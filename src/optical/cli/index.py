@@ -1,30 +1,89 @@
-"""``optical index``: make an English passage collection searchable."""
+"""``optical index``: make an English passage collection searchable, and look after it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from optical.cli.groups import group
 from optical.cli.options import Encoder, Output
 
+Folder = Annotated[Path, typer.Argument(help="Folder made by `optical index`.")]
+Passages = Annotated[
+    str,
+    typer.Option(
+        help="TSV (id, text or id, title, text), jsonl, BEIR folder, TREC, XQuAD, ir_datasets:ID ...; plain or .gz."
+    ),
+]
 
-def index(
+app = group("build", "Build an index of English passages (`optical index --encoder ...`), and look after it.")
+
+
+def build(
     encoder: Encoder,
-    passages: Annotated[
-        str,
-        typer.Option(
-            help="TSV (id, text or id, title, text), jsonl, BEIR folder, TREC, XQuAD, ir_datasets:ID ...; plain or .gz."
-        ),
-    ],
+    passages: Passages,
     output: Output,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Half the space on disk, and scores that are slightly off.")
+    ] = False,
 ) -> None:
-    """Build an index of English passages; every encoder distilled from the same teacher can search it."""
+    """Build an index of English passages; every encoder distilled from the same teacher can search it.
+
+    If it is stopped, the same command goes on from there.
+    """
     from optical.cli.terminal import quiet, say
     from optical.collections import read_passages
     from optical.encoders import load_encoder
-    from optical.files import require_absent
     from optical.index import Index
 
     quiet()
-    require_absent(output)
-    with Index.create(output, load_encoder(encoder), read_passages(passages), progress=True) as built:
+    Index.require_new(output)
+    loaded = load_encoder(encoder)
+    with Index.create(output, loaded, read_passages(passages), compact=compact, progress=True) as built:
         say(f"Indexed {built.count} passages in {output}.")
+
+
+def add(index: Folder, encoder: Encoder, passages: Passages) -> None:
+    """Add passages to an index; one whose id is there already replaces the old one."""
+    from optical.cli.terminal import quiet, say
+    from optical.collections import read_passages
+    from optical.encoders import load_encoder
+    from optical.index import Index
+
+    quiet()
+    with Index.open(index) as opened:
+        opened.add(read_passages(passages), load_encoder(encoder), progress=True)
+        say(f"{index} holds {opened.count} passages.")
+
+
+def optimise(index: Folder) -> None:
+    """Make searches of an index fast that has grown: train its centroids anew."""
+    from optical.cli.terminal import quiet, say
+    from optical.index import Index
+
+    quiet()
+    with Index.open(index) as opened:
+        opened.optimise(progress=True)
+        info = opened.info
+        say(f"{index} has {info['centroids']} centroids for {info['passages']} passages.")
+
+
+def info(index: Folder) -> None:
+    """Show what an index holds, and whether to optimise it."""
+    from optical.cli.terminal import quiet, say
+    from optical.index import Index
+
+    quiet()
+    with Index.open(index) as opened:
+        facts = opened.info
+    fields = ", ".join(f"{name} ({kind})" for name, kind in sorted(facts["fields"].items()))
+    say(f"passages       {facts['passages']:,}")
+    say(f"token vectors  {facts['token_vectors']:,} of {facts['dimension']} dimensions")
+    say(f"compact        {'yes' if facts['compact'] else 'no'}")
+    say(f"on disk        {facts['bytes'] / 2**20:,.0f} MB")
+    say(f"metadata       {fields or 'none'}")
+    say(f"centroids      {facts['centroids']:,}")
+    say(f"teacher        {facts['teacher']}")
+    say(f"made           {facts['created']} by optical {facts['versions']['optical']}")
+    if facts["optimise_is_due"]:
+        say(f"Searches would be faster after: optical index optimise {index}")

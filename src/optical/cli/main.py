@@ -75,8 +75,8 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             _fail(
                 "Stopped; nothing half-written is left. Give the same command again: `optical distill`, "
-                "`optical supervise` and `optical teach` go on from the last checkpoint, `optical study` and "
-                "`optical data` where they were.",
+                "`optical supervise` and `optical teach` go on from the last checkpoint, `optical index`, "
+                "`optical study` and `optical data` where they were.",
                 code=130,
             )
         except Exception as error:
@@ -97,7 +97,6 @@ for _command in (
     graft.graft,
     distill.distill,
     supervise.supervise,
-    index.index,
     search.search,
     explain.explain,
     evaluate.evaluate,
@@ -105,8 +104,13 @@ for _command in (
     demo.demo,
 ):
     app.command()(_explained(_command))
+index.app.command()(_explained(index.build))
+index.app.command()(_explained(index.add))
+index.app.command()(_explained(index.optimise))
+index.app.command()(_explained(index.info))
 study.app.command()(_explained(study.run))
 study.app.command()(_explained(study.report))
+app.add_typer(index.app, name="index")
 app.add_typer(study.app, name="study")
 data.app.command("list")(_explained(data.list_known))
 data.app.command()(_explained(data.get))

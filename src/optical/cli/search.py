@@ -13,6 +13,10 @@ def search(
     query: Annotated[str, typer.Argument(help="What to search for, in the encoder's language.")],
     encoder: Encoder,
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 10,
+    filter: Annotated[
+        str | None,
+        typer.Option(help="""Condition on the metadata, like 'source = "who" and year >= 2020'."""),
+    ] = None,
 ) -> None:
     """Search an index in the encoder's language."""
     from optical.cli.terminal import quiet, say
@@ -21,6 +25,6 @@ def search(
 
     quiet()
     with Index.open(index) as opened:
-        for hit in opened.search(query, load_encoder(encoder), k):
+        for hit in opened.search(query, load_encoder(encoder), k, filter=filter):
             say(f"{hit.rank:3d}. {hit.score:7.3f}  {hit.id}  {hit.title}")
             say(f"     {hit.text}")

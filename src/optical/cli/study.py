@@ -5,26 +5,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
+
+from optical.cli.groups import group
 
 Config = Annotated[Path, typer.Argument(help="TOML file that declares the study.")]
 Folder = Annotated[Path, typer.Option("--output", help="Folder of the study's results.")]
 
 
-class _RunByDefault(TyperGroup):
-    """``optical study CONFIG.toml`` is short for ``optical study run CONFIG.toml``."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        if args and args[0] not in (*self.commands, "--help"):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(
-    cls=_RunByDefault,
-    no_args_is_help=True,
-    help="Compare systems over languages, seeds and amounts of bitext.",
-)
+app = group("run", "Compare systems over languages, seeds and amounts of bitext.")
 
 
 def run(

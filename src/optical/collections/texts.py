@@ -1,21 +1,25 @@
 """Passages and queries, as tab-separated lines or in the layout of BEIR (Thakur et al. 2021)."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from optical.collections.lines import inside_beir_folder, text_lines
 from optical.errors import OpticalError
 
+MetadataValue: TypeAlias = str | int | float | bool | tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Passage:
-    """One unit of retrieval."""
+    """One unit of retrieval; ``metadata`` is what searches can filter by."""
 
     id: str
     text: str
     title: str = ""
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict, hash=False)
 
     @property
     def content(self) -> str:
@@ -27,7 +31,8 @@ def read_passages(path: str | Path) -> Iterator[Passage]:
     """Return an iterator over the passages of a file or folder, one in memory at a time (and all ids).
 
     ``path`` is a file of lines ``id<TAB>text`` or ``id<TAB>title<TAB>text`` (the first line decides), a
-    ``.jsonl`` file of objects with ``_id``, ``text`` and optionally ``title``, or a BEIR folder, of which
+    ``.jsonl`` file of objects with ``_id``, ``text`` and optionally ``title`` and ``metadata`` (an object of
+    strings, numbers, true and false, and lists of strings; null is left out), or a BEIR folder, of which
     ``corpus.jsonl`` is read. Files may be compressed (``.gz``). A passage may lack a text if it has a title.
 
     Raises:
@@ -109,8 +114,27 @@ def _json_records(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[tupl
                 _string(path, number, record, "_id"),
                 _string(path, number, record, "text"),
                 _string(path, number, record, "title") if record.get("title") else "",
+                _metadata(path, number, record.get("metadata") or {}),
             ),
         )
+
+
+def _metadata(path: Path, number: int, metadata: object) -> dict[str, MetadataValue]:
+    if not isinstance(metadata, dict):
+        raise OpticalError(f"{path}:{number}: metadata is {metadata!r} instead of an object. Mend the line.")
+    values: dict[str, MetadataValue] = {}
+    for name, value in metadata.items():
+        texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+        if any(not isinstance(text, str) or _has_lone_surrogate(text) for text in texts) or not isinstance(
+            value, (str, int, float, list, type(None))
+        ):
+            raise OpticalError(
+                f"{path}:{number}: metadata {name} is {value!r}. Give a string, a number, true, false, or a list of "
+                "strings."
+            )
+        if value is not None:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return values
 
 
 def _string(path: Path, number: int, record: dict[str, object], name: str) -> str:

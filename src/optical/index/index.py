@@ -1,59 +1,60 @@
 """The index of a passage collection: build, open, change, search."""
 
 import itertools
-import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
 from optical.errors import OpticalError
-from optical.files import create_folder, require_absent
-from optical.index.engine import Engine, check_k, check_vectors
-from optical.index.exact import ExactEngine
-from optical.index.manifest import MANIFEST, new_manifest, read_manifest, teacher_of
-from optical.index.queries import check_query_texts
-from optical.index.store import PassageStore
-
-# Batches encoded and stored at a time: enough passages for the encoder to sort them by length.
-_BATCHES = 32
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One search result: ``rank`` counts from 1, ``score`` is MaxSim summed over the query's tokens."""
-
-    id: str
-    score: float
-    rank: int
-    title: str
-    text: str
+from optical.files import copy_folder, create_folder, require_absent
+from optical.index.building import add_passages
+from optical.index.checks import check_k, check_query_texts
+from optical.index.local import LocalEngine
+from optical.index.manifest import Manifest
+from optical.index.progress import counted
+from optical.index.searching import CentroidSearch, Hit
+from optical.index.shard import bytes_on_disk, damaged, writing
 
 
 class Index:
     """English passages as token vectors of one teacher, searched by any query encoder distilled from it.
 
-    On disk one folder, which may be moved and copied. Changes are seen by searches at once and are durable
-    after :meth:`flush` (or :meth:`close`); a process that dies leaves the state of its last flush. Searching
-    from several threads is safe; one process at a time may change an index.
+    On disk one folder, which may be moved and copied, and which one process at a time can open (the others may
+    read a :meth:`snapshot`). A change that returned is seen by every later search and survives the end of the
+    process, however it comes; after :meth:`flush` (or :meth:`close`) it survives a power failure, too. All
+    methods may be called from several threads.
+
+    A small index scores all passages. A larger one is to have centroids (:meth:`optimise`; :meth:`create` calls
+    it), by which a search finds candidates first.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], store: PassageStore, engine: Engine) -> None:
-        """Use :meth:`create` or :meth:`open`."""
-        self._path = path
-        self._manifest = manifest
-        self._store = store
-        self._engine = engine
+    def __init__(
+        self, folder: Path, *, finished: bool = True, copy: "TemporaryDirectory[str] | None" = None
+    ) -> None:
+        """Use :meth:`create`, :meth:`open` or :meth:`snapshot`."""
+        self._folder = folder
+        self._copy = copy
+        self._changing = threading.RLock()
         self._closed = False
+        self._manifest = Manifest(folder, finished=finished)
+        facts = self._manifest.facts
+        self._engine = LocalEngine.open(folder / "shard", facts["dimension"], compact=facts["compact"])
+        try:
+            count = self._engine.count
+            if facts["passages"] not in (None, count):
+                raise damaged(folder, f"it has {count} passages, and had {facts['passages']}")
+            self._search = CentroidSearch(self._engine, folder / "centroids.safetensors")
+        except BaseException:
+            self._engine.close()
+            raise
 
     @classmethod
     def create(
@@ -62,62 +63,98 @@ class Index:
         encoder: MultiVectorEncoder,
         passages: Iterable[Passage],
         *,
+        compact: bool = False,
         batch_size: int = 32,
         progress: bool = False,
     ) -> "Index":
         """Encode ``passages`` with the document side of ``encoder`` and index them in a new folder ``path``.
 
-        Passages are read as they are needed, so they may be a generator larger than memory. Nothing is at
-        ``path`` before everything is.
+        Passages are read as they are needed, so they may be a generator larger than memory. A build that was
+        stopped leaves an unfinished index, which does not open; the same call goes on from there, and the
+        outcome is that of building with these passages from the start.
+
+        Args:
+            path: of the new folder.
+            encoder: the teacher, or any encoder distilled from it.
+            passages: at least one.
+            compact: store a component of a vector with 8 bits instead of 16: half the space, and scores that are
+                off by about 0.0005 a query token.
+            batch_size: passages encoded at a time.
+            progress: whether to show it.
 
         Raises:
-            OpticalError: ``path`` exists, there are no passages, an id occurs twice, the encoder's vectors
-                are unusable, or the disk is full.
+            OpticalError: ``path`` exists (and is no unfinished index like this one), there are no passages, an id
+                occurs twice, the encoder's vectors or the metadata are unusable, or the disk is full.
         """
-        path = Path(path)
-        require_absent(path)
+        folder = Path(path)
+        cls.require_new(folder)
         stream = iter(passages)
         first = next(stream, None)
         if first is None:
             raise OpticalError("There are no passages to index. Give a collection with at least one passage.")
-        with ExitStack() as stack:
-            with _writing(path):
-                folder = stack.enter_context(create_folder(path))
-                manifest = new_manifest(encoder)
-                (folder / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-                dimension = int(encoder.encode_document([first.content], convert_to_numpy=True)[0].shape[-1])
-                store = PassageStore(folder / "passages.sqlite", new=True)
-                engine = ExactEngine.create(folder / "vectors", dimension)
-            index = cls(path, manifest, store, engine)
-            stack.callback(index._abandon)
-            stream = itertools.chain([first], stream)
-            if progress:
-                total = len(passages) if isinstance(passages, Sequence) else None
-                stream = iter(track(stream, "Indexing passages", total, console=Console(stderr=True)))
-            index._add(stream, encoder, batch_size)
-            index.close()
-        return cls.open(path)
+        if not Manifest.is_unfinished(folder):
+            dimension = int(encoder.encode_document([first.content], convert_to_numpy=True)[0].shape[-1])
+            with writing(folder), create_folder(folder) as temporary:
+                Manifest.create(temporary, encoder, dimension, compact)
+                LocalEngine.create(temporary / "shard", dimension, compact=compact).close()
+        index = cls(folder, finished=False)
+        try:
+            if index._manifest.facts["compact"] != compact:
+                raise OpticalError(
+                    f"The unfinished index {folder} was begun {'without' if compact else 'with'} compact vectors. "
+                    "Go on in the same way, or remove it."
+                )
+            with counted("Indexing", _length(passages), shown=progress) as done:
+                ids = index._add(itertools.chain([first], stream), encoder, batch_size, done)
+            index.delete([id_ for id_ in index._engine.ids() if id_ not in ids])
+            if index._search.optimise_is_due:
+                index.optimise(progress=progress)
+            index._manifest.finish()
+            index.flush()
+        except BaseException:
+            useless = index.count == 0
+            index._release()
+            if useless:
+                shutil.rmtree(folder)
+            raise
+        return index
 
     @classmethod
     def open(cls, path: str | Path) -> "Index":
-        """Open an index as its last flush left it.
+        """Open an index.
 
         Raises:
-            OpticalError: there is no index at ``path``, it was made by a newer version, or files are missing,
-                truncated or corrupt.
+            OpticalError: there is no index at ``path``, it is unfinished, open elsewhere or of another version,
+                or files are missing or damaged.
+        """
+        return cls(Path(path))
+
+    @classmethod
+    def snapshot(cls, path: str | Path) -> "Index":
+        """Open a temporary copy of an index, so that other processes can open it meanwhile.
+
+        It is made in the system's folder for temporary files and removed when it is closed; changes to it are lost.
+
+        Raises:
+            OpticalError: as :meth:`open`.
         """
         path = Path(path)
-        manifest = read_manifest(path)
-        with ExitStack() as stack, _reading(path):
-            store = PassageStore(path / "passages.sqlite")
-            stack.callback(store.close)
-            engine = ExactEngine.open(path / "vectors")
-            stack.callback(engine.close)
-            store.recover(engine.contains)
-            if not store.settling and store.count != engine.count:
-                raise sqlite3.DatabaseError(f"{store.count} texts for {engine.count} sets of vectors")
-            stack.pop_all()
-        return cls(path, manifest, store, engine)
+        copy = TemporaryDirectory(prefix="optical-index-")
+        target = Path(copy.name) / path.name
+        with cls.open(path):
+            copy_folder(path, target)
+        return cls(target, copy=copy)
+
+    @classmethod
+    def require_new(cls, path: str | Path) -> None:
+        """Raise :class:`OpticalError` if :meth:`create` would not accept ``path``."""
+        if not Manifest.is_unfinished(Path(path)):
+            require_absent(Path(path))
+
+    @classmethod
+    def exists(cls, path: str | Path) -> bool:
+        """Return whether there is an index at ``path``, whatever its state, that is not unfinished."""
+        return Manifest.is_finished(Path(path))
 
     @property
     def count(self) -> int:
@@ -129,92 +166,157 @@ class Index:
     def info(self) -> dict[str, Any]:
         """Figures for people.
 
-        Keys: ``passages``, ``token_vectors``, ``dimension``, ``bytes`` (on disk), ``teacher`` (fingerprint),
-        ``versions`` (of the packages that built it), ``created`` (ISO 8601, UTC), ``format``.
+        Keys: those of the manifest's :attr:`~optical.index.manifest.Manifest.facts`, ``token_vectors``, ``bytes``
+        (on disk), ``fields`` (of the metadata, and the kind of their values), ``centroids`` (their number, 0
+        without), ``optimise_is_due``.
         """
         self._require_open()
+        centroids = self._search.centroids
         return {
+            **self._manifest.facts,
             "passages": self._engine.count,
             "token_vectors": self._engine.token_count,
-            "dimension": self._engine.dimension,
-            "bytes": sum(each.stat().st_size for each in self._path.rglob("*") if each.is_file()),
-            **self._manifest,
+            "bytes": bytes_on_disk(self._folder),
+            "fields": self._engine.fields,
+            "centroids": 0 if centroids is None else len(centroids.vectors),
+            "optimise_is_due": self._search.optimise_is_due,
         }
 
-    def add(self, passages: Iterable[Passage], encoder: MultiVectorEncoder, *, batch_size: int = 32) -> None:
-        """Add passages; one whose id exists replaces the old one. All are added, or none.
+    def add(
+        self,
+        passages: Iterable[Passage],
+        encoder: MultiVectorEncoder,
+        *,
+        batch_size: int = 32,
+        progress: bool = False,
+    ) -> None:
+        """Add passages; one whose id exists replaces the old one, unless they are the same.
+
+        They are encoded and stored in chunks of 16 batches. A chunk is checked before any of it is written; what
+        is wrong with one leaves it and those after it out.
 
         Raises:
             OpticalError: an id occurs twice in ``passages``, ``encoder`` belongs to another teacher or makes
-                unusable vectors, another process is changing the index, or the disk is full (the index is
-                then closed, as its last flush left it).
+                unusable vectors, a passage is empty, metadata are unusable, or the disk is full.
         """
         self._require_open()
-        self._require_teacher(encoder)
-        self._add(passages, encoder, batch_size)
+        with counted("Indexing", _length(passages), shown=progress) as done:
+            self._add(passages, encoder, batch_size, done)
 
     def delete(self, ids: Iterable[str]) -> None:
         """Remove passages.
 
         Raises:
-            OpticalError: an id is unknown (nothing was removed), another process is changing the index, or
-                the disk is full (see :meth:`add`).
+            OpticalError: an id is unknown; nothing was removed.
         """
         self._require_open()
-        with self._change():
-            self._engine.delete(self._store.remove(ids))
+        wanted = list(dict.fromkeys(ids))
+        with self._changing:
+            there = self._engine.fetch(wanted)
+            for id_ in wanted:
+                if id_ not in there:
+                    raise OpticalError(
+                        f"The index holds no passage {id_!r} to delete. Give ids that were added."
+                    )
+            if wanted:
+                self._manifest.begin_change()
+                self._engine.delete(wanted)
 
-    def search(self, query: str, encoder: MultiVectorEncoder, k: int = 10) -> list[Hit]:
+    def search(
+        self,
+        query: str,
+        encoder: MultiVectorEncoder,
+        k: int = 10,
+        *,
+        filter: str | None = None,
+        exact: bool | None = None,
+    ) -> list[Hit]:
         """Return the ``k`` best passages for a query in the language of ``encoder``, best first.
 
-        Equal scores are in the order in which passages were added (or last replaced).
+        Equal scores are in the order of ids. Fewer are returned only if the filter leaves no more.
+
+        Args:
+            query: text.
+            encoder: distilled from the teacher that built the index.
+            k: from 1 to :attr:`count`.
+            filter: condition on the metadata, as :func:`optical.index.filters.parse_filter` explains; for example
+                ``source = "who" and year >= 2020``.
+            exact: whether all passages are scored, or only 1,000 candidates (or 10 ``k``, if that is more); by
+                default all in an index of up to 8,192 passages, or without centroids.
 
         Raises:
-            OpticalError: ``k`` is below 1 or above :attr:`count`, the query is empty or longer than
-                ``encoder`` reads, or ``encoder`` belongs to another teacher.
+            OpticalError: ``k`` is out of range, the query is empty or longer than ``encoder`` reads, ``encoder``
+                belongs to another teacher, the filter is wrong, or there are no centroids for ``exact=False``.
         """
-        return self.search_many([query], encoder, k)[0]
+        return self.search_many([query], encoder, k, filter=filter, exact=exact)[0]
 
     def search_many(
-        self, queries: Sequence[str], encoder: MultiVectorEncoder, k: int = 10, *, batch_size: int = 32
+        self,
+        queries: Sequence[str],
+        encoder: MultiVectorEncoder,
+        k: int = 10,
+        *,
+        filter: str | None = None,
+        exact: bool | None = None,
+        batch_size: int = 32,
     ) -> list[list[Hit]]:
-        """:meth:`search` for many queries, several times faster than one by one."""
+        """:meth:`search` for many queries, which are encoded in batches and share passes over the vectors."""
         self._require_open()
-        check_k(k, self.count)
-        self._require_teacher(encoder)
+        check_k(k, self._engine.count)
+        self._manifest.require_teacher(encoder)
         check_query_texts(queries, encoder)
-        vectors = encoder.encode_query(list(queries), batch_size=batch_size, convert_to_numpy=True)
-        results = self._engine.search_many([torch.from_numpy(each) for each in vectors], k)
-        with _reading(self._path):
-            passages = self._store.fetch(serial for result in results for serial, _ in result)
-        return [
-            [
-                Hit(passages[serial].id, score, rank, passages[serial].title, passages[serial].text)
-                for rank, (serial, score) in enumerate(result, start=1)
-            ]
-            for result in results
-        ]
+        arrays = encoder.encode_query(list(queries), batch_size=batch_size, convert_to_numpy=True)
+        return self.search_vectors([torch.from_numpy(each) for each in arrays], k, filter=filter, exact=exact)
 
-    def flush(self) -> None:
-        """Make all changes durable, all or nothing.
+    def search_vectors(
+        self,
+        queries: Sequence[torch.Tensor],
+        k: int = 10,
+        *,
+        filter: str | None = None,
+        exact: bool | None = None,
+    ) -> list[list[Hit]]:
+        """:meth:`search_many` for queries that are encoded already.
+
+        Args:
+            queries: (tokens, dimension) each, finite, in the space of the teacher that built the index.
+            k: as in :meth:`search`, like the others.
+            filter: condition on the metadata.
+            exact: whether all passages are scored.
 
         Raises:
-            OpticalError: the disk is full (see :meth:`add`).
+            OpticalError: as :meth:`search`, or a query has the wrong shape, NaN or infinity.
         """
         self._require_open()
-        if self._store.changed:
-            with self._disk():
-                self._store.commit()
-                self._engine.flush()
-                self._store.settle()
+        return self._search.search(queries, k, filter, exact)
+
+    def optimise(self, *, progress: bool = False) -> None:
+        """Train the centroids anew, for the passages that are there now, and rewrite the vectors compactly.
+
+        Worth its time when ``info["optimise_is_due"]``: the index has grown beyond 8,192 passages, or to four times
+        what it was. A search meanwhile, or after this was stopped, scores all passages.
+
+        Raises:
+            OpticalError: the disk is full.
+        """
+        self._require_open()
+        with self._changing:
+            self._search.optimise(progress=progress)
+
+    def flush(self) -> None:
+        """Make all changes survive a power failure."""
+        self._require_open()
+        with self._changing:
+            self._flush()
 
     def close(self) -> None:
         """Flush and release the files; closing twice does nothing."""
-        if not self._closed:
-            try:
-                self.flush()
-            finally:
-                self._abandon()
+        with self._changing:
+            if not self._closed:
+                try:
+                    self._flush()
+                finally:
+                    self._release()
 
     def __enter__(self) -> "Index":
         """Return the index itself."""
@@ -223,98 +325,42 @@ class Index:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; after an exception, changes that were not flushed are dropped."""
-        if kind is None:
-            self.close()
-        else:
-            self._abandon()
+        """Close."""
+        self.close()
 
-    def _add(self, passages: Iterable[Passage], encoder: MultiVectorEncoder, batch_size: int) -> None:
-        seen: set[str] = set()
-        replaced: list[int] = []
-        stream = iter(passages)
-        with self._change() as added:
-            while chunk := list(itertools.islice(stream, batch_size * _BATCHES)):
-                ids = [passage.id for passage in chunk]
-                repeated = seen.intersection(ids)
-                if repeated:
-                    raise OpticalError(
-                        f"Passage {min(repeated)!r} occurs twice. Give every passage an id of its own."
-                    )
-                seen.update(ids)
-                contents = [passage.content for passage in chunk]
-                arrays = encoder.encode_document(contents, batch_size=batch_size, convert_to_numpy=True)
-                vectors = [torch.from_numpy(each) for each in arrays]
-                check_vectors(ids, vectors, self._engine.dimension)
-                with self._disk():
-                    serials, old = self._store.put(chunk)
-                    added += serials
-                    self._engine.add(serials, vectors)
-                replaced += old
-            self._engine.delete(replaced)
+    def _add(
+        self,
+        passages: Iterable[Passage],
+        encoder: MultiVectorEncoder,
+        batch_size: int,
+        done: Callable[[int], None],
+    ) -> set[str]:
+        self._manifest.require_teacher(encoder)
+        with self._changing:
+            return add_passages(
+                passages,
+                encoder,
+                batch_size,
+                self._engine,
+                self._search.centroids,
+                before_writing=self._manifest.begin_change,
+                done=done,
+            )
 
-    @contextmanager
-    def _change(self) -> Iterator[list[int]]:
-        # Engines cannot roll back, so a failed change is undone by deleting what it added.
-        added: list[int] = []
-        with self._disk():
-            self._store.mark()
-        try:
-            yield added
-        except BaseException:
-            if not self._closed:
-                present = self._engine.contains(added)
-                self._engine.delete([serial for serial, held in zip(added, present, strict=True) if held])
-                self._store.revert()
-            raise
-        self._store.keep()
+    def _flush(self) -> None:
+        self._engine.flush()
+        self._manifest.end_change(self._engine.count)
 
-    @contextmanager
-    def _disk(self) -> Iterator[None]:
-        # After a failed write SQLite may have rolled back more than the change at hand, so that memory and
-        # disk no longer agree: only the state of the last flush is certain.
-        try:
-            with _writing(self._path):
-                yield
-        except BaseException as error:
-            if isinstance(error.__cause__, (OSError, sqlite3.Error)):
-                self._abandon()
-            raise
-
-    def _abandon(self) -> None:
+    def _release(self) -> None:
         self._closed = True
         self._engine.close()
-        self._store.close()
+        if self._copy is not None:
+            self._copy.cleanup()
 
     def _require_open(self) -> None:
         if self._closed:
-            raise OpticalError(f"The index {self._path} is closed. Open it again with Index.open.")
-
-    def _require_teacher(self, encoder: MultiVectorEncoder) -> None:
-        given, own = teacher_of(encoder), self._manifest["teacher"]
-        if given != own:
-            raise OpticalError(
-                f"The index {self._path} was built with teacher {own}, but the encoder belongs to {given}. "
-                "Search with an encoder distilled from the teacher that built this index, or rebuild."
-            )
+            raise OpticalError(f"The index {self._folder} is closed. Open it again with Index.open.")
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise OpticalError(
-            f"{path} could not be written ({error}). What was flushed before is safe: mend that, open the "
-            "index again, and repeat."
-        ) from error
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise OpticalError(
-            f"The texts in {path} are damaged ({error}). Restore the index from a copy, or rebuild it."
-        ) from error
+def _length(passages: Iterable[Passage]) -> int | None:
+    return len(passages) if isinstance(passages, Sequence) else None

@@ -115,6 +115,7 @@ def open_index(passages: str, encoder: MultiVectorEncoder, work: Path) -> Index:
     content = hashlib.blake2b(Path(passages).read_bytes(), digest_size=8).hexdigest()
     folder = work / f"index-{fingerprint(encoder)[:16]}-{content}"
     with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
+        if not Index.exists(folder):
             Index.create(folder, encoder, read_passages(passages)).close()
-    return Index.open(folder)
+        # A copy, because cells in other processes want it at the same time.
+        return Index.snapshot(folder)

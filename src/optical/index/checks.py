@@ -1,0 +1,81 @@
+"""What is refused before it reaches an index: unusable vectors, queries and numbers of results."""
+
+from collections.abc import Sequence
+
+import torch
+from sentence_transformers import MultiVectorEncoder
+
+from optical.encoders import query_lengths, query_limit
+from optical.errors import OpticalError
+
+UNIT_NORM_TOLERANCE = 1e-2
+
+
+def check_k(k: int, count: int) -> None:
+    """Raise :class:`OpticalError` unless ``k`` results can be had from ``count`` passages."""
+    if k < 1:
+        raise OpticalError(f"k is {k}, but a search returns at least one result. Ask for 1 to {count}.")
+    if k > count:
+        raise OpticalError(f"k is {k}, but the index holds {count} passages. Ask for at most {count}.")
+
+
+def check_vectors(ids: Sequence[str], vectors: Sequence[torch.Tensor], dimension: int) -> None:
+    """Check a batch of passages before any of it is written.
+
+    Args:
+        ids: of the passages.
+        vectors: one tensor per id; must be (tokens, ``dimension``), tokens >= 1, finite, rows of unit norm
+            within 1e-2.
+
+    Raises:
+        OpticalError: a check failed; it names the first passage at fault.
+    """
+    for id_, document in zip(ids, vectors, strict=True):
+        if document.ndim != 2 or document.shape[1] != dimension:
+            raise OpticalError(
+                f"Passage {id_!r} has vectors of shape {tuple(document.shape)}, but this index takes "
+                f"(tokens, {dimension}). Encode it with the teacher that built the index."
+            )
+        if len(document) == 0:
+            raise OpticalError(f"Passage {id_!r} has no token vectors. Give it some text, or leave it out.")
+        norms = torch.linalg.vector_norm(document.float(), dim=1)
+        if not bool(torch.isfinite(norms).all()):
+            raise OpticalError(
+                f"Passage {id_!r} has vectors with NaN or infinity. Check the encoder's weights."
+            )
+        off = float((norms - 1).abs().max())
+        if off > UNIT_NORM_TOLERANCE:
+            raise OpticalError(
+                f"Passage {id_!r} has a token vector whose norm is {off:.3g} away from 1. "
+                "Use an encoder that ends in a Normalize module."
+            )
+
+
+def check_query(query: torch.Tensor, dimension: int) -> None:
+    """Raise :class:`OpticalError` unless ``query`` is finite, of shape (n, ``dimension``), n >= 1."""
+    if query.ndim != 2 or query.shape[1] != dimension or len(query) == 0:
+        raise OpticalError(
+            f"The query has vectors of shape {tuple(query.shape)}, but this index takes (n, {dimension}), "
+            "n at least 1. Encode it with an encoder of the teacher that built the index."
+        )
+    if not bool(torch.isfinite(query).all()):
+        raise OpticalError("The query has vectors with NaN or infinity. Check the query encoder's weights.")
+
+
+def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None:
+    """Raise :class:`OpticalError` if a text is empty or has more tokens than ``encoder`` reads.
+
+    An encoder cuts a longer query off without a word, and its user would never learn that half of it was not
+    searched.
+    """
+    if not all(text.strip() for text in texts):
+        raise OpticalError("The query is empty. Give it at least one word.")
+    limit = query_limit(encoder)
+    if limit is None:
+        return
+    for text, tokens in zip(texts, query_lengths(encoder, texts), strict=True):
+        if tokens > limit:
+            beginning = text if len(text) <= 60 else f"{text[:60]}..."
+            raise OpticalError(
+                f"The query has {tokens} tokens, but this encoder reads {limit} at most. Shorten {beginning!r}."
+            )

@@ -1,0 +1,299 @@
+"""The local engine: one Qdrant Edge shard in a folder."""
+
+import math
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import qdrant_edge as edge
+import torch
+
+from optical.collections import Passage
+from optical.errors import OpticalError
+from optical.index.centroids import Sparse
+from optical.index.filters import Filter, Kind
+from optical.index.shard import (
+    CENTROIDS,
+    SCHEMA,
+    TOKENS,
+    bytes_on_disk,
+    condition,
+    configuration,
+    damaged,
+    field_of,
+    field_path,
+    passage_of,
+    point,
+    point_id,
+    reading,
+    writing,
+)
+
+# Vectors written in one operation, which the shard redoes as a whole after a crash.
+_WRITTEN_TOGETHER = 8192
+# The log of changes holds what is not flushed, 4 bytes a component, and is done again on opening after a crash.
+_FLUSHED_TOGETHER = 131_072
+_READ_TOGETHER = 128
+# Results beyond k, so that most ties at k are seen at once.
+_SPARE = 8
+# The shard's files grow by 32 MB at a time, several at once.
+_LEAST_SPACE = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Document:
+    """A passage as it is stored: ``vectors`` is (tokens, dimension), ``sparse`` its centroids if there are any."""
+
+    passage: Passage
+    vectors: torch.Tensor
+    sparse: Sparse | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A passage and its MaxSim with a query."""
+
+    passage: Passage
+    score: float
+
+
+class LocalEngine:
+    """Passages with their token vectors, ranked by MaxSim, in one folder that one process at a time can open.
+
+    Vectors are stored as float16, queries are rounded to it, and scores are summed in float32. Compact vectors have 8
+    bits a component instead, which moves a vector by up to about 0.01. Equal scores are in the order of ids. A change
+    that returned is kept whatever becomes of the process, and after :meth:`flush` whatever becomes of the machine.
+    All methods may be called from several threads, changes from one at a time.
+
+    Every method may raise :class:`OpticalError`: the folder is damaged, or the disk refused.
+    """
+
+    def __init__(self, folder: Path, shard: Any, dimension: int) -> None:
+        """Use :meth:`create` or :meth:`open`."""
+        self.dimension = dimension
+        self._folder = folder
+        self._index = folder.parent
+        self._shard = shard
+        self._unflushed = 0
+
+    @classmethod
+    def create(cls, folder: Path, dimension: int, *, compact: bool = False) -> "LocalEngine":
+        """Make an empty engine for vectors of ``dimension`` in ``folder``, which must not exist."""
+        with writing(folder.parent):
+            folder.mkdir()
+            shard = edge.EdgeShard.create(str(folder), configuration(dimension, compact))
+            return cls(folder, shard, dimension)
+
+    @classmethod
+    def open(cls, folder: Path, dimension: int, *, compact: bool = False) -> "LocalEngine":
+        """Open the folder, redoing what a crash left half-done.
+
+        Args:
+            folder: made by :meth:`create`.
+            dimension: as it was created with, like the next.
+            compact: how vectors are stored.
+
+        Raises:
+            OpticalError: it is open elsewhere, or damaged.
+        """
+        try:
+            with reading(folder.parent):
+                shard = edge.EdgeShard.load(str(folder), configuration(dimension, compact))
+                return cls(folder, shard, dimension)
+        except OpticalError as error:
+            if "WouldBlock" not in str(error.__cause__):
+                raise
+            raise OpticalError(
+                f"The index {folder.parent} is open already, here or in another process, and only one can have it. "
+                "Close it there first."
+            ) from error
+
+    @property
+    def count(self) -> int:
+        """Number of passages."""
+        with reading(self._index):
+            return int(self._shard.count(edge.CountRequest(exact=True)))
+
+    @property
+    def token_count(self) -> int:
+        """Number of vectors of all passages."""
+        return sum(record.payload["tokens"] for record in self._records(with_payload=["tokens"]))
+
+    @property
+    def fields(self) -> dict[str, Kind]:
+        """The metadata fields of all passages there ever were, and what their values are."""
+        with reading(self._index):
+            schema = self._shard.info().payload_schema
+        return dict(field_of(path, each) for path, each in schema.items())
+
+    def declare(self, fields: Mapping[str, Kind]) -> None:
+        """Make metadata fields known, before passages that have them are put."""
+        for name, kind in fields.items():
+            self._update(edge.UpdateOperation.create_field_index(field_path(name, kind), SCHEMA[kind]))
+
+    def put(self, documents: Sequence[Document]) -> None:
+        """Add passages, or replace those whose ids exist.
+
+        A crash in between leaves some passages put whole, and the others as they were.
+        """
+        self._require_space(4 * self.dimension * sum(len(each.vectors) for each in documents))
+        together: list[Document] = []
+        tokens = 0
+        for document in documents:
+            if together and tokens + len(document.vectors) > _WRITTEN_TOGETHER:
+                self._upsert(together)
+                together, tokens = [], 0
+            together.append(document)
+            tokens += len(document.vectors)
+        if together:
+            self._upsert(together)
+        self._unflushed += sum(len(each.vectors) for each in documents)
+        if self._unflushed > _FLUSHED_TOGETHER:
+            self.flush()
+
+    def mark(self, sparse: Mapping[str, Sparse]) -> None:
+        """Replace the sparse vectors of passages, given by their ids."""
+        vectors = [
+            edge.PointVectors(point_id(id_), {CENTROIDS: edge.SparseVector(*each)})
+            for id_, each in sparse.items()
+        ]
+        self._update(edge.UpdateOperation.update_vectors(vectors))
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Remove passages, all or none; unknown ids do nothing."""
+        ids = list(ids)
+        self._update(edge.UpdateOperation.delete_points([point_id(id_) for id_ in ids]))
+        if self.fetch(ids):
+            raise self._forgetful()
+
+    def fetch(self, ids: Sequence[str]) -> dict[str, Passage]:
+        """Return the passages that are there, by id."""
+        with reading(self._index):
+            records = self._shard.retrieve([point_id(id_) for id_ in ids], True, False)
+        return {record.payload["id"]: passage_of(record.payload) for record in records}
+
+    def ids(self) -> Iterator[str]:
+        """Yield all ids, in an order that has nothing to do with the passages."""
+        for record in self._records(with_payload=["id"]):
+            yield record.payload["id"]
+
+    def vectors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield id and float16 vectors (tokens, dimension) of each passage, in the order of :meth:`ids`."""
+        for record in self._records(with_payload=["id"], with_vector=[TOKENS]):
+            yield record.payload["id"], torch.from_numpy(np.asarray(record.vector[TOKENS], dtype=np.float16))
+
+    def search(
+        self,
+        queries: Sequence[torch.Tensor],
+        k: int,
+        filter: Filter | None = None,
+        candidates: tuple[int, Sequence[Sparse]] | None = None,
+    ) -> list[list[Found]]:
+        """Return the best ``k`` passages of each query, best first; fewer if there are no more.
+
+        Args:
+            queries: float32 (tokens, dimension) each.
+            k: at least 1.
+            filter: leaves out passages for which it is false.
+            candidates: score only so many passages, those whose sparse vectors have the largest products with the
+                given one of each query. Without it all passages are scored.
+        """
+        chosen = None if filter is None else edge.Filter(must=[condition(filter)])
+        if candidates is None:
+            narrowings: list[dict[str, Any]] = [{"filter": chosen}] * len(queries)
+        else:
+            limit, sparse = candidates
+            nearest = [edge.Query.Nearest(edge.SparseVector(*each), using=CENTROIDS) for each in sparse]
+            narrowings = [
+                {"prefetches": [edge.Prefetch(limit=limit, query=each, filter=chosen)]} for each in nearest
+            ]
+        return self._maxsim(queries, k, narrowings)
+
+    def merge(self) -> None:
+        """Rewrite what changes have scattered; takes time, and space for a copy."""
+        self._require_space(2 * bytes_on_disk(self._folder))
+        with writing(self._index):
+            self._shard.optimize()
+
+    def flush(self) -> None:
+        """Wait until all changes are on the disk."""
+        with writing(self._index):
+            self._shard.flush()
+        self._unflushed = 0
+
+    def close(self) -> None:
+        """Flush, and let others open the folder."""
+        with writing(self._index):
+            self._shard.close()
+
+    def _maxsim(
+        self, queries: Sequence[torch.Tensor], k: int, narrowings: Sequence[dict[str, Any]]
+    ) -> list[list[Found]]:
+        results: dict[int, list[Found]] = {}
+        limit = k + _SPARE
+        while len(results) < len(queries):
+            waiting = [position for position in range(len(queries)) if position not in results]
+            requests = [
+                edge.QueryRequest(
+                    limit=limit,
+                    query=edge.Query.Nearest(queries[position].numpy(), using=TOKENS),  # type: ignore[arg-type]
+                    with_payload=True,
+                    **narrowings[position],
+                )
+                for position in waiting
+            ]
+            with reading(self._index):
+                answers = self._shard.query_batch(edge.QueryBatchRequest(requests))
+            for position, points in zip(waiting, answers, strict=True):
+                # If the last is as good as the k-th, others of the same score may have been cut off.
+                if len(points) < limit or points[-1].score < points[k - 1].score:
+                    results[position] = self._ranked(points, queries[position])[:k]
+            limit *= 2
+        return [results[position] for position in range(len(queries))]
+
+    def _ranked(self, points: Sequence[Any], query: torch.Tensor) -> list[Found]:
+        most = 1.03 * float(torch.linalg.vector_norm(query, dim=1).sum())
+        for each in points:
+            if not math.isfinite(each.score) or abs(each.score) > most:
+                raise damaged(self._index, f"passage {each.payload['id']!r} scores {each.score}")
+        found = [Found(passage_of(each.payload), float(each.score)) for each in points]
+        return sorted(found, key=lambda each: (-each.score, each.passage.id))
+
+    def _records(self, **wanted: Any) -> Iterator[Any]:
+        offset = None
+        while True:
+            with reading(self._index):
+                records, offset = self._shard.scroll(
+                    edge.ScrollRequest(limit=_READ_TOGETHER, offset=offset, **wanted)
+                )
+            yield from records
+            if offset is None:
+                return
+
+    def _upsert(self, documents: Sequence[Document]) -> None:
+        points = [point(each.passage, each.vectors, each.sparse) for each in documents]
+        self._update(edge.UpdateOperation.upsert_points(points))
+        there = self.fetch([each.passage.id for each in documents])
+        if any(there.get(each.passage.id) != each.passage for each in documents):
+            raise self._forgetful()
+
+    def _forgetful(self) -> OpticalError:
+        # The log numbers the changes. One that has lost its end counts from an earlier number on, and the shard
+        # silently takes what comes then for done.
+        return damaged(self._index, "it does not keep changes; files of its log are missing")
+
+    def _update(self, operation: Any) -> None:
+        with writing(self._index):
+            self._shard.update(operation)
+
+    def _require_space(self, needed: int) -> None:
+        # The shard writes through memory maps, where a full disk ends the process.
+        free = shutil.disk_usage(self._folder).free
+        if free < needed + _LEAST_SPACE:
+            raise OpticalError(
+                f"The disk of {self._index} is full: {free >> 20} MB are free, and "
+                f"{(needed + _LEAST_SPACE) >> 20} MB are needed. Free some space, and give the same command again."
+            )

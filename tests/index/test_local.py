@@ -1,0 +1,133 @@
+"""The engine: ties, candidates, marks, and readers beside a writer."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+from optical.collections import Passage
+from optical.index.centroids import Centroids
+from optical.index.local import Document, LocalEngine
+
+from .documents import DIMENSION, brute_force, document, vectors
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[LocalEngine]:
+    (tmp_path / "index").mkdir()
+    made = LocalEngine.create(tmp_path / "index" / "shard", DIMENSION)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("queries", [1, 70])
+def test_equal_scores_are_in_the_order_of_ids_wherever_the_cut_is(engine: LocalEngine, queries: int) -> None:
+    same, best = vectors("same"), vectors("best")
+    documents = [Document(Passage(f"p{number:02}", "text"), same, None) for number in range(60)]
+    Random(3).shuffle(documents)
+    engine.put([*documents, Document(Passage("best", "text"), best, None)])
+    for k in (1, 2, 7, 40, 61):
+        for found in engine.search([best] * queries, k):
+            expected = ["best", *(f"p{number:02}" for number in range(60))][:k]
+            assert [each.passage.id for each in found] == expected
+
+
+def clustered(generator: torch.Generator, centres: torch.Tensor, tokens: int) -> torch.Tensor:
+    nearest = centres[torch.randint(len(centres), (tokens,), generator=generator)]
+    return torch.nn.functional.normalize(
+        nearest + 0.15 * torch.randn(tokens, centres.shape[1], generator=generator), dim=1
+    )
+
+
+def test_candidates_by_centroids_hold_most_of_the_best(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(5)
+    centres = torch.nn.functional.normalize(torch.randn(300, 32, generator=generator), dim=1)
+    documents = {f"p{number}": clustered(generator, centres, 20) for number in range(1500)}
+    centroids = Centroids.train(torch.cat(list(documents.values())), 256, 1500)
+    engine = LocalEngine.create(tmp_path / "shard", 32)
+    sparse = centroids.of_passages(list(documents.values()))
+    engine.put(
+        [
+            Document(Passage(id_, "text"), each, mark)
+            for (id_, each), mark in zip(documents.items(), sparse, strict=True)
+        ]
+    )
+    # A query is part of a passage, with noise, as a question is of its answer.
+    queries = [
+        torch.nn.functional.normalize(
+            documents[f"p{number}"][:6] + 0.05 * torch.randn(6, 32, generator=generator), dim=1
+        )
+        for number in range(0, 1500, 50)
+    ]
+    marks = [centroids.of_query(query) for query in queries]
+    shared = 0
+    for merged in (False, True):
+        if merged:
+            engine.merge()
+        narrowed = engine.search(queries, 10, None, (150, marks))
+        for query, found, exact in zip(queries, narrowed, engine.search(queries, 10), strict=True):
+            assert found[0].passage.id == exact[0].passage.id
+            shared += len({each.passage.id for each in found} & {each.passage.id for each in exact})
+            # Whatever is found has its true score.
+            truth = dict(brute_force(query, documents, 1500))
+            assert all(abs(each.score - truth[each.passage.id]) < 1e-4 for each in found)
+    assert shared / (2 * 10 * len(queries)) > 0.75
+    engine.close()
+
+
+def test_marks_may_be_replaced_without_touching_anything_else(engine: LocalEngine) -> None:
+    documents = {f"p{number}": vectors(str(number)) for number in range(50)}
+    engine.put([Document(Passage(id_, f"text of {id_}"), each, None) for id_, each in documents.items()])
+    query = vectors("query", 3)
+    for seed in (1, 2):
+        centroids = Centroids(
+            torch.nn.functional.normalize(
+                torch.randn(8, DIMENSION, generator=torch.Generator().manual_seed(seed)), dim=1
+            ),
+            50,
+        )
+        engine.mark(dict(zip(documents, centroids.of_passages(list(documents.values())), strict=True)))
+        found = engine.search([query], 50, None, (50, [centroids.of_query(query)]))[0]
+        expected = dict(brute_force(query, documents, 50))
+        assert {each.passage.id: each.score for each in found} == pytest.approx(
+            {each.passage.id: expected[each.passage.id] for each in found}, abs=1e-5
+        )
+        assert len(found) > 20
+        assert all(each.passage.text == f"text of {each.passage.id}" for each in found)
+
+
+def test_readers_beside_a_writer(engine: LocalEngine) -> None:
+    engine.put([document(f"p{number}", 0) for number in range(200)])
+    failures: list[BaseException] = []
+    stop = time.monotonic() + 3
+
+    def read(seed: int) -> None:
+        try:
+            while time.monotonic() < stop:
+                for found in engine.search([vectors(f"q{seed}", 4)] * 2, 10):
+                    assert len(found) == 10
+                    assert [each.score for each in found] == sorted(
+                        (each.score for each in found), reverse=True
+                    )
+                    assert all(
+                        each.passage.text == f"{each.passage.id} {each.passage.metadata['version']}"
+                        for each in found
+                    )
+        except BaseException as error:
+            failures.append(error)
+
+    readers = [threading.Thread(target=read, args=(seed,)) for seed in (1, 2)]
+    for reader in readers:
+        reader.start()
+    version = 0
+    while time.monotonic() < stop:
+        version += 1
+        engine.put([document(f"p{number}", version) for number in range(version % 5, 200, 5)])
+        engine.delete([f"p{number}" for number in range(version % 7, 100, 7)])
+    for reader in readers:
+        reader.join()
+    assert not failures
