@@ -1,6 +1,7 @@
 """Which of the loaded languages a query is in."""
 
 import copy
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,15 +79,20 @@ class LanguageRouting:
 
 def by_letters(languages: Sequence[str]) -> Identifier | None:
     """Return py3langid (Lui and Baldwin, langid.py, ACL 2012, with newer models); None if it lacks a language."""
-    require_package("py3langid", extra="serve")
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
     names = {language.partition("-")[0].lower(): language for language in languages}
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier = copy.copy(_py3langid())
     if len(names) < len(languages) or not names.keys() <= set(identifier.nb_classes):
         return None
     identifier.set_languages(list(names))
     return lambda text: {names[str(code)]: float(value) for code, value in identifier.rank(text)}
+
+
+@functools.cache
+def _py3langid() -> Any:
+    require_package("py3langid", extra="serve")
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def by_vocabulary(tokenizers: Mapping[str, Any]) -> Identifier:

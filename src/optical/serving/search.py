@@ -246,22 +246,25 @@ class SearchService:
         try:
             if self._ready:
                 _ = self._index.count
-                return
-            with contextlib.suppress(OpticalError, OSError):
-                self._index.close()
-            teacher = self._teacher
-            self._index = Index.open(self._place)
-            self._look_up()
-            if self._teacher != teacher:
-                self._index.close()
-                raise OpticalError(f"It is now one of teacher {self._teacher}. Start the service again.")
-        except OpticalError as error:
+            else:
+                self._open_again()
+        except Exception as error:  # whatever it is, there is nothing better to do than to try again
             self._lose(error)
-        else:
-            logger.warning("The index %s can be reached again.", self._place)
-            self._ready = True
 
-    def _lose(self, error: OpticalError) -> None:
+    def _open_again(self) -> None:
+        with contextlib.suppress(OpticalError, OSError):
+            self._index.close()
+        index = Index.open(self._place)
+        teacher = index.info["teacher"]
+        if teacher != self._teacher:
+            index.close()
+            raise OpticalError(f"It is now one of teacher {teacher}, and no longer of {self._teacher}.")
+        self._index = index
+        self._look_up()
+        logger.warning("The index %s can be reached again.", self._place)
+        self._ready = True
+
+    def _lose(self, error: Exception) -> None:
         if self._ready:
             logger.error("The index %s cannot be reached: %s", self._place, error)
         self._ready = False
