@@ -20,11 +20,18 @@ def test_content_joins_title_and_text() -> None:
 
 def test_metadata(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text(
-        '{"_id": "1", "text": "a", "metadata": {"source": "who", "year": 2020, "share": 0.5, "new": true}}\n'
+        '{"_id": "1", "text": "a", "metadata": {"source": "who", "year": 2020, "share": 0.5, "new": true, '
+        '"topics": ["health", "food"], "editor": null}}\n'
         '{"_id": "2", "text": "b", "metadata": null}\n'
     )
     first, second = read_passages(tmp_path / "p.jsonl")
-    assert first.metadata == {"source": "who", "year": 2020, "share": 0.5, "new": True}
+    assert first.metadata == {
+        "source": "who",
+        "year": 2020,
+        "share": 0.5,
+        "new": True,
+        "topics": ("health", "food"),
+    }
     assert second == Passage("2", "b")
     assert len({first, second}) == 2
 

@@ -15,15 +15,21 @@ from optical.errors import OpticalError
 from optical.index.filters import Kind, merge_kinds, parse_filter
 from optical.index.local import Document, LocalEngine
 
-FIELDS: dict[str, Kind] = {"source": "string", "year": "number", "peer-reviewed": "boolean"}
+FIELDS: dict[str, Kind] = {
+    "source": "string",
+    "topics": "string",
+    "year": "number",
+    "peer-reviewed": "boolean",
+}
+TOPICS = [("health",), ("health", "food"), (), ("food", "it's", "health")]
 VALUES = {
+    "topics": ["health", "food", "it's", "other"],
     "source": ["who", "WHO", "", 'a "b"', "it's", "é\\n"],
     "year": [-3, 0, 2019, 2020, 2020.5, 1e-3, 2.0**53],
     "peer-reviewed": [True, False],
 }
 OPERATORS = {
     "=": operator.eq,
-    "!=": operator.ne,
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -34,6 +40,7 @@ METADATA: list[dict[str, object]] = [{}] + [
         name: values[number % len(values)]
         for name, values, step in (
             ("source", VALUES["source"], 1),
+            ("topics", TOPICS, 1),
             ("year", VALUES["year"], 2),
             ("peer-reviewed", VALUES["peer-reviewed"], 3),
         )
@@ -56,14 +63,18 @@ def comparisons(draw: st.DrawFn) -> tuple[str, str]:
     """A comparison, and the same as a Python expression over the dictionary ``m``."""
     name = draw(st.sampled_from(sorted(FIELDS)))
     values = st.sampled_from(VALUES[name])
+    # A list of strings compares as any of its strings does.
+    there = f"(m[{name!r}] if {name!r} == 'topics' else [m[{name!r}]]) if {name!r} in m else []"
     if draw(st.booleans()):
         chosen = draw(st.lists(values, min_size=1, max_size=3))
-        return f"{name} in ({', '.join(map(written, chosen))})", f"(m.get({name!r}) in {chosen!r})"
-    sign = draw(st.sampled_from(sorted(OPERATORS) if FIELDS[name] == "number" else ["=", "!="]))
+        return f"{name} in ({', '.join(map(written, chosen))})", f"any(v in {chosen!r} for v in ({there}))"
+    sign = draw(st.sampled_from(["!=", *OPERATORS] if FIELDS[name] == "number" else ["=", "!="]))
     value = draw(values)
+    positive = "=" if sign == "!=" else sign
+    compared = f"any(OPERATORS[{positive!r}](v, {value!r}) for v in ({there}))"
     return (
         f"{name}{draw(st.sampled_from(['', ' ']))}{sign} {written(value)}",
-        f"({sign == '!='} if {name!r} not in m else OPERATORS[{sign!r}](m[{name!r}], {value!r}))",
+        f"(not {compared})" if sign == "!=" else compared,
     )
 
 
@@ -125,7 +136,7 @@ def test_fields_survive_reopening(tmp_path: Path) -> None:
         ("  ", "a field is expected instead of the end"),
         (
             "sauce = 1",
-            r"at character 1: no passage has a field sauce \(there are: peer-reviewed, source, year\)",
+            r"at character 1: no passage has a field sauce \(there are: peer-reviewed, source, topics, year\)",
         ),
         ("year = 1 and month = 2", "at character 14: no passage has a field month"),
         ("year", "at character 5: =, !=, <, <=, >, >= or in is expected instead of the end"),
@@ -162,7 +173,9 @@ def test_a_wrong_filter_is_explained(expression: str, message: str) -> None:
         ({"year": 2**60}, "Give a number within"),
         ({"year": "2020"}, "has year = '2020', a string, but the field holds numbers"),
         ({"year": True}, "a boolean, but the field holds numbers"),
-        ({"tags": ["a"]}, r"has tags = \['a'\]. Give a string, a number, true or false"),
+        ({"tags": ["a"]}, r"has tags = \['a'\]. Give a string, a number, true, false, or a tuple of strings"),
+        ({"tags": ("a", 1)}, r"has tags = \('a', 1\). Give a string"),
+        ({"year": ("2020",)}, r"has year = \('2020',\), a string, but the field holds numbers"),
     ],
 )
 def test_unusable_metadata_are_refused(metadata: Mapping[str, object], message: str) -> None:

@@ -20,7 +20,8 @@ from sentence_transformers.base.modules import Router
 
 from optical.collections import Passage
 from optical.errors import OpticalError
-from optical.index import Hit, Index
+from optical.index import Hit, Index, LocalEngine
+from optical.index.centroids import Sparse
 
 from ..conftest import largest_file
 
@@ -194,7 +195,7 @@ def test_an_open_index_opens_nowhere_else_but_a_snapshot_may_be_read_beside_it(
         writer.delete(["p1"])
         assert (reader.count, writer.count) == (40, 39)
         assert_agrees(reader.search(QUERY, tiny_teacher, k=40), tiny_teacher, PASSAGES)
-        place = reader._path
+        place = reader._folder
     assert not place.exists()
     with Index.open(path) as index:
         assert index.count == 39
@@ -245,6 +246,8 @@ def test_what_fails_changes_nothing(index: Index, tiny_teacher: MultiVectorEncod
         index.delete(["p1", "unknown"])
     with pytest.raises(OpticalError, match="no passage 'p50'"):
         index.delete(["p50"])
+    with pytest.raises(OpticalError, match=r"'empty' is empty. Give it text, or leave it out"):
+        index.add([passage(70), Passage("empty", " ")], tiny_teacher)
     index.delete([])
     assert [astuple(hit) for hit in index.search(QUERY, tiny_teacher, k=41)] == before
 
@@ -288,7 +291,8 @@ def test_unusable_vectors_are_refused_before_anything_is_written(
 
 def test_unusable_query_vectors_are_refused(index: Index, tiny_teacher: MultiVectorEncoder) -> None:
     encode = tiny_teacher.encode_query
-    for how, message in (("nan", "NaN"), ("wide", r"takes \(n, 16\)"), ("none", "n at least 1")):
+    unusable = (("nan", "NaN"), ("inf", "infinity"), ("wide", r"takes \(n, 16\)"), ("none", "n at least 1"))
+    for how, message in unusable:
         tiny_teacher.encode_query = (  # type: ignore[method-assign]
             lambda texts, how=how, **options: [changed(each, how) for each in encode(texts, **options)]
         )
@@ -454,7 +458,7 @@ def test_a_disk_with_too_little_space_is_not_written_to(
     index: Index, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        usage = shutil.disk_usage(index._path)
+        usage = shutil.disk_usage(index._folder)
         patched.setattr(shutil, "disk_usage", lambda _: usage._replace(free=200 * 2**20))
         with pytest.raises(OpticalError, match=r"is full: 200 MB are free, and 256 MB are needed. Free some"):
             index.add([passage(50)], tiny_teacher)
@@ -485,7 +489,70 @@ def test_an_optimised_index_finds_what_it_found_before(
     file.unlink()
     with Index.open(path) as without:
         assert without.info["centroids"] == 0
-        assert_agrees(without.search(QUERY, tiny_teacher, k=49, exact=False), tiny_teacher, left)
+        assert_agrees(without.search(QUERY, tiny_teacher, k=49), tiny_teacher, left)
+        with pytest.raises(
+            OpticalError, match=r"no centroids to find candidates by. Run `optical index optimise`"
+        ):
+            without.search(QUERY, tiny_teacher, exact=False)
+
+
+def test_a_stopped_optimisation_leaves_an_index_that_scores_all(
+    index: Index, path: Path, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.optimise()
+    index.add([passage(number) for number in range(40, 50)], tiny_teacher)
+    mark = LocalEngine.mark
+
+    def stop(engine: LocalEngine, sparse: dict[str, Sparse]) -> None:
+        mark(engine, dict(list(sparse.items())[:20]))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalEngine, "mark", stop)
+        with pytest.raises(KeyboardInterrupt):
+            index.optimise()
+    many = [passage(number) for number in range(50)]
+    for _ in range(2):
+        assert index.info["centroids"] == 0
+        assert_agrees(index.search(QUERY, tiny_teacher, k=50), tiny_teacher, many)
+        index.close()
+        index = Index.open(path)
+    index.optimise()
+    assert_agrees(index.search(QUERY, tiny_teacher, k=50, exact=False), tiny_teacher, many)
+    index.close()
+
+
+def test_compact_vectors_take_less_space_and_score_almost_the_same(
+    path: Path, tiny_teacher: MultiVectorEncoder
+) -> None:
+    many = [passage(number) for number in range(40)]
+    with pytest.raises(KeyboardInterrupt):
+        Index.create(path, tiny_teacher, stopped_after(40), compact=True, batch_size=1)
+    with pytest.raises(
+        OpticalError, match=r"was begun with compact vectors. Go on in the same way, or remove it"
+    ):
+        Index.create(path, tiny_teacher, many)
+    index = Index.create(path, tiny_teacher, many, compact=True)
+    for _ in range(2):
+        assert index.info["compact"]
+        hits = index.search(QUERY, tiny_teacher, k=40)
+        expected = ranking(tiny_teacher, QUERY, many)
+        assert {hit.id: hit.score for hit in hits} == pytest.approx(expected, abs=0.02)
+        assert {hit.id: hit.score for hit in hits} != pytest.approx(expected, abs=1e-5)
+        again = index.search_many([QUERY] * 70, tiny_teacher, k=40)
+        assert all(each == hits for each in again)
+        index.optimise()
+        index.close()
+        index = Index.open(path)
+    index.close()
+
+
+def test_vectors_are_searched_as_their_texts_are(index: Index, tiny_teacher: MultiVectorEncoder) -> None:
+    queries = [QUERY, "fish"]
+    vectors = [torch.as_tensor(each) for each in tiny_teacher.encode_query(queries)]
+    assert index.search_vectors(vectors, 7) == index.search_many(queries, tiny_teacher, 7)
+    with pytest.raises(OpticalError, match=r"shape \(16,\), but this index takes \(n, 16\)"):
+        index.search_vectors([vectors[0][0]])
 
 
 @pytest.mark.parametrize("optimised", [False, True])
@@ -500,7 +567,7 @@ def test_a_filter_leaves_out_passages_and_names_known_fields(
         if optimised:
             index.optimise()
         assert index.info["fields"] == {"number": "number", "odd": "boolean"}
-        for exact in (True, False):
+        for exact in (True, False) if optimised else (True, None):
             hits = index.search(QUERY, tiny_teacher, k=30, filter="number >= 10 and odd = true", exact=exact)
             assert_agrees(hits, tiny_teacher, kept[11::2])
             assert all(hit.metadata == kept[int(hit.id[1:])].metadata for hit in hits)

@@ -19,7 +19,14 @@ Passages = Annotated[
 app = group("build", "Build an index of English passages (`optical index --encoder ...`), and look after it.")
 
 
-def build(encoder: Encoder, passages: Passages, output: Output) -> None:
+def build(
+    encoder: Encoder,
+    passages: Passages,
+    output: Output,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Half the space on disk, and scores that are slightly off.")
+    ] = False,
+) -> None:
     """Build an index of English passages; every encoder distilled from the same teacher can search it.
 
     If it is stopped, the same command goes on from there.
@@ -31,7 +38,8 @@ def build(encoder: Encoder, passages: Passages, output: Output) -> None:
 
     quiet()
     Index.require_new(output)
-    with Index.create(output, load_encoder(encoder), read_passages(passages), progress=True) as built:
+    loaded = load_encoder(encoder)
+    with Index.create(output, loaded, read_passages(passages), compact=compact, progress=True) as built:
         say(f"Indexed {built.count} passages in {output}.")
 
 
@@ -71,6 +79,7 @@ def info(index: Folder) -> None:
     fields = ", ".join(f"{name} ({kind})" for name, kind in sorted(facts["fields"].items()))
     say(f"passages       {facts['passages']:,}")
     say(f"token vectors  {facts['token_vectors']:,} of {facts['dimension']} dimensions")
+    say(f"compact        {'yes' if facts['compact'] else 'no'}")
     say(f"on disk        {facts['bytes'] / 2**20:,.0f} MB")
     say(f"metadata       {fields or 'none'}")
     say(f"centroids      {facts['centroids']:,}")

@@ -4,11 +4,12 @@ from optical.collections.collection import Collection
 from optical.collections.judgements import Judgements
 from optical.collections.recognition import open_collection, read_judgements, read_passages, read_queries
 from optical.collections.runs import Run, ranked, read_run, write_run
-from optical.collections.texts import Passage
+from optical.collections.texts import MetadataValue, Passage
 
 __all__ = [
     "Collection",
     "Judgements",
+    "MetadataValue",
     "Passage",
     "Run",
     "open_collection",

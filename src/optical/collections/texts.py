@@ -4,19 +4,22 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from optical.collections.lines import inside_beir_folder, text_lines
 from optical.errors import OpticalError
 
+MetadataValue: TypeAlias = str | int | float | bool | tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Passage:
-    """One unit of retrieval."""
+    """One unit of retrieval; ``metadata`` is what searches can filter by."""
 
     id: str
     text: str
     title: str = ""
-    metadata: Mapping[str, str | int | float | bool] = field(default_factory=dict, hash=False)
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict, hash=False)
 
     @property
     def content(self) -> str:
@@ -29,8 +32,8 @@ def read_passages(path: str | Path) -> Iterator[Passage]:
 
     ``path`` is a file of lines ``id<TAB>text`` or ``id<TAB>title<TAB>text`` (the first line decides), a
     ``.jsonl`` file of objects with ``_id``, ``text`` and optionally ``title`` and ``metadata`` (an object of
-    strings, numbers, true and false), or a BEIR folder, of which ``corpus.jsonl`` is read. Files may be
-    compressed (``.gz``). A passage may lack a text if it has a title.
+    strings, numbers, true and false, and lists of strings; null is left out), or a BEIR folder, of which
+    ``corpus.jsonl`` is read. Files may be compressed (``.gz``). A passage may lack a text if it has a title.
 
     Raises:
         OpticalError: the file is missing (at once); while iterating: it is empty, not UTF-8, a line has the
@@ -116,17 +119,22 @@ def _json_records(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[tupl
         )
 
 
-def _metadata(path: Path, number: int, metadata: object) -> dict[str, str | int | float | bool]:
+def _metadata(path: Path, number: int, metadata: object) -> dict[str, MetadataValue]:
     if not isinstance(metadata, dict):
         raise OpticalError(f"{path}:{number}: metadata is {metadata!r} instead of an object. Mend the line.")
+    values: dict[str, MetadataValue] = {}
     for name, value in metadata.items():
-        if not isinstance(value, (str, int, float)) or (
-            isinstance(value, str) and _has_lone_surrogate(value)
+        texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+        if any(not isinstance(text, str) or _has_lone_surrogate(text) for text in texts) or not isinstance(
+            value, (str, int, float, list, type(None))
         ):
             raise OpticalError(
-                f"{path}:{number}: metadata {name} is {value!r}. Give a string, a number, true or false."
+                f"{path}:{number}: metadata {name} is {value!r}. Give a string, a number, true, false, or a list of "
+                "strings."
             )
-    return metadata
+        if value is not None:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return values
 
 
 def _string(path: Path, number: int, record: dict[str, object], name: str) -> str:

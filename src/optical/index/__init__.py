@@ -1,6 +1,7 @@
 """Indexes of passage collections, and the engines behind them."""
 
-from optical.index.index import Hit, Index
+from optical.index.index import Index
 from optical.index.local import LocalEngine
+from optical.index.searching import Hit
 
 __all__ = ["Hit", "Index", "LocalEngine"]

@@ -1,36 +1,82 @@
-"""What is computed for an index: passages as an engine stores them, and the centroids of what it holds."""
+"""Passages on their way into an index: read, checked, encoded and stored chunk by chunk."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
-from optical.index.centroids import SAMPLE, Centroids, Sparse, number_of_centroids
+from optical.errors import OpticalError
+from optical.index.centroids import Centroids, Sparse
 from optical.index.checks import check_vectors
 from optical.index.filters import Kind, merge_kinds
 from optical.index.local import Document, LocalEngine
-from optical.index.progress import counted
 
-_MARKED_TOGETHER = 512
+# Batches encoded and stored at a time: enough passages for the encoder to sort them by length.
+_BATCHES = 16
 
 
-def prepare(
+def add_passages(
+    passages: Iterable[Passage],
+    encoder: MultiVectorEncoder,
+    batch_size: int,
+    engine: LocalEngine,
+    centroids: Centroids | None,
+    *,
+    before_writing: Callable[[], None],
+    done: Callable[[int], None],
+) -> set[str]:
+    """Encode and store passages chunk by chunk, each checked before it is written; return the ids of all.
+
+    Those that ``engine`` holds already are passed over.
+
+    Args:
+        passages: read as they are needed.
+        encoder: its document side.
+        batch_size: passages encoded at a time.
+        engine: where they go.
+        centroids: mark what is stored.
+        before_writing: called before each chunk is written.
+        done: called with the number of passages of each chunk.
+
+    Raises:
+        OpticalError: an id occurs twice, metadata or vectors are unusable, or the disk is full.
+    """
+    seen: set[str] = set()
+    stream = iter(passages)
+    while chunk := list(itertools.islice(stream, batch_size * _BATCHES)):
+        for passage in chunk:
+            if passage.id in seen:
+                raise OpticalError(
+                    f"Passage {passage.id!r} occurs twice. Give every passage an id of its own."
+                )
+            seen.add(passage.id)
+        there = engine.fetch([passage.id for passage in chunk])
+        fresh = [passage for passage in chunk if there.get(passage.id) != passage]
+        if fresh:
+            fields, documents = _prepared(fresh, encoder, batch_size, engine, centroids)
+            before_writing()
+            engine.declare(fields)
+            engine.put(documents)
+        done(len(chunk))
+    return seen
+
+
+def _prepared(
     passages: Sequence[Passage],
     encoder: MultiVectorEncoder,
     batch_size: int,
     engine: LocalEngine,
     centroids: Centroids | None,
 ) -> tuple[dict[str, Kind], list[Document]]:
-    """Check and encode passages; return the metadata fields that are new to ``engine``, and what it is to store.
-
-    Raises:
-        OpticalError: metadata or vectors are unusable.
-    """
+    """Return the metadata fields that are new to ``engine``, and what it is to store."""
     known = engine.fields
     kinds = merge_kinds(known, passages)
     contents = [passage.content for passage in passages]
+    for passage, content in zip(passages, contents, strict=True):
+        if not content:
+            raise OpticalError(f"Passage {passage.id!r} is empty. Give it text, or leave it out.")
     arrays = encoder.encode_document(contents, batch_size=batch_size, convert_to_numpy=True)
     vectors = [torch.from_numpy(each) for each in arrays]
     check_vectors([passage.id for passage in passages], vectors, engine.dimension)
@@ -39,32 +85,3 @@ def prepare(
         sparse = centroids.of_passages(vectors)
     documents = [Document(*each) for each in zip(passages, vectors, sparse, strict=True)]
     return {name: kind for name, kind in kinds.items() if name not in known}, documents
-
-
-def find_centroids(engine: LocalEngine, *, progress: bool = False) -> Centroids | None:
-    """Train centroids on a sample of what ``engine`` holds, mark all passages by them, and merge its files.
-
-    Returns None if it holds nothing.
-    """
-    count = engine.count
-    if count == 0:
-        return None
-    number = number_of_centroids(engine.token_count)
-    # Passages come in an order without meaning, so the first are a sample.
-    sample: list[torch.Tensor] = []
-    tokens = 0
-    for _, vectors in engine.vectors():
-        sample.append(vectors)
-        tokens += len(vectors)
-        if tokens >= SAMPLE * number:
-            break
-    centroids = Centroids.train(torch.cat(sample), number, count)
-    passages = engine.vectors()
-    with counted("Optimising", count, shown=progress) as done:
-        while chunk := list(itertools.islice(passages, _MARKED_TOGETHER)):
-            marks = centroids.of_passages([vectors for _, vectors in chunk])
-            engine.mark(dict(zip([id_ for id_, _ in chunk], marks, strict=True)))
-            done(len(chunk))
-    engine.merge()
-    engine.flush()
-    return centroids

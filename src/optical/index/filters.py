@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias, get_args
 
-from optical.collections import Passage
+from optical.collections import MetadataValue, Passage
 from optical.errors import OpticalError
 
 Value: TypeAlias = str | int | float | bool
@@ -15,7 +15,7 @@ Operator = Literal["=", "<", "<=", ">", ">="]
 
 @dataclass(frozen=True)
 class Comparison:
-    """True of a passage that has the field, with a value that compares so."""
+    """True of a passage that has the field, with a value that compares so, or a list with such a value."""
 
     field: str
     operator: Operator
@@ -57,9 +57,9 @@ _TOKEN = re.compile(
 )
 
 
-def kind_of(value: Value) -> Kind:
-    """Return what kind of value it is; whole numbers and fractions are one kind."""
-    return "string" if isinstance(value, str) else "boolean" if isinstance(value, bool) else "number"
+def kind_of(value: MetadataValue) -> Kind:
+    """Return what kind of value it is; whole numbers and fractions are one kind, strings and lists of them too."""
+    return "string" if isinstance(value, (str, tuple)) else "boolean" if isinstance(value, bool) else "number"
 
 
 def parse_filter(expression: str, fields: Mapping[str, Kind]) -> Filter:
@@ -68,7 +68,8 @@ def parse_filter(expression: str, fields: Mapping[str, Kind]) -> Filter:
     Grammar: comparisons ``field = value`` (also ``!=``, ``<``, ``<=``, ``>``, ``>=``) and ``field in (value,
     ...)``, joined by ``not``, ``and``, ``or`` (which bind in this order) and parentheses. Values are strings in
     single or double quotes (a backslash takes the next character literally), numbers, ``true`` and ``false``.
-    A comparison is false of a passage without the field, and ``a != 1`` means ``not a = 1``.
+    A comparison is false of a passage without the field, and ``a != 1`` means ``not a = 1``. Of a list of strings,
+    ``a = "x"`` means that "x" is in it.
 
     Args:
         expression: what to parse.
@@ -204,11 +205,13 @@ def merge_kinds(known: Mapping[str, Kind], passages: Iterable[Passage]) -> dict[
                     f"Passage {passage.id!r} has a metadata field {field!r}. Name it with letters, digits, - and _ "
                     "only, a letter first, and not and, or, not."
                 )
-            if not isinstance(value, (str, int, float)):
+            texts = value if isinstance(value, tuple) else (value,)
+            if not all(isinstance(each, str) for each in texts) and not isinstance(value, (int, float)):
                 raise OpticalError(
-                    f"Passage {passage.id!r} has {field} = {value!r}. Give a string, a number, true or false."
+                    f"Passage {passage.id!r} has {field} = {value!r}. Give a string, a number, true, false, or a tuple "
+                    "of strings."
                 )
-            if not isinstance(value, str) and not -(2**53) <= value <= 2**53:
+            if not isinstance(value, (str, tuple)) and not -(2**53) <= value <= 2**53:
                 raise OpticalError(
                     f"Passage {passage.id!r} has {field} = {value}, which filters cannot compare. Give a number "
                     "within 2^53, or a string."

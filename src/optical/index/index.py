@@ -3,8 +3,7 @@
 import itertools
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -16,42 +15,13 @@ from sentence_transformers import MultiVectorEncoder
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.files import copy_folder, create_folder, require_absent
-from optical.index.building import find_centroids, prepare
-from optical.index.centroids import Centroids
-from optical.index.checks import check_k, check_query, check_query_texts
-from optical.index.filters import parse_filter
-from optical.index.local import LocalEngine, bytes_on_disk
-from optical.index.manifest import (
-    MANIFEST,
-    UNFINISHED,
-    new_manifest,
-    read_manifest,
-    teacher_of,
-    write_manifest,
-)
+from optical.index.building import add_passages
+from optical.index.checks import check_k, check_query_texts
+from optical.index.local import LocalEngine
+from optical.index.manifest import Manifest
 from optical.index.progress import counted
-from optical.index.shard import writing
-
-# Batches encoded and stored at a time: enough passages for the encoder to sort them by length.
-_BATCHES = 16
-# Up to so many passages all are scored.
-EXACT_UP_TO = 8192
-CANDIDATES = 1000
-# With more than this share of the passages as candidates, scoring all is no slower.
-_SHARE = 4
-_GROWTH = 4
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One search result: ``rank`` counts from 1, ``score`` is MaxSim summed over the query's tokens."""
-
-    id: str
-    score: float
-    rank: int
-    title: str
-    text: str
-    metadata: Mapping[str, str | int | float | bool] = field(default_factory=dict, hash=False)
+from optical.index.searching import CentroidSearch, Hit
+from optical.index.shard import bytes_on_disk, damaged, writing
 
 
 class Index:
@@ -67,22 +37,24 @@ class Index:
     """
 
     def __init__(
-        self,
-        path: Path,
-        manifest_file: Path,
-        engine: LocalEngine,
-        copy: "TemporaryDirectory[str] | None" = None,
+        self, folder: Path, *, finished: bool = True, copy: "TemporaryDirectory[str] | None" = None
     ) -> None:
         """Use :meth:`create`, :meth:`open` or :meth:`snapshot`."""
-        self._path = path
-        self._manifest_file = manifest_file
-        self._manifest = read_manifest(manifest_file)
-        self._engine = engine
+        self._folder = folder
         self._copy = copy
         self._changing = threading.RLock()
         self._closed = False
-        file = self._centroid_file
-        self._centroids = Centroids.load(file) if file.exists() else None
+        self._manifest = Manifest(folder, finished=finished)
+        facts = self._manifest.facts
+        self._engine = LocalEngine.open(folder / "shard", facts["dimension"], compact=facts["compact"])
+        try:
+            count = self._engine.count
+            if facts["passages"] not in (None, count):
+                raise damaged(folder, f"it has {count} passages, and had {facts['passages']}")
+            self._search = CentroidSearch(self._engine, folder / "centroids.safetensors")
+        except BaseException:
+            self._engine.close()
+            raise
 
     @classmethod
     def create(
@@ -91,6 +63,7 @@ class Index:
         encoder: MultiVectorEncoder,
         passages: Iterable[Passage],
         *,
+        compact: bool = False,
         batch_size: int = 32,
         progress: bool = False,
     ) -> "Index":
@@ -100,36 +73,49 @@ class Index:
         stopped leaves an unfinished index, which does not open; the same call goes on from there, and the
         outcome is that of building with these passages from the start.
 
+        Args:
+            path: of the new folder.
+            encoder: the teacher, or any encoder distilled from it.
+            passages: at least one.
+            compact: store a component of a vector with 8 bits instead of 16: half the space, and scores that are
+                off by about 0.0005 a query token.
+            batch_size: passages encoded at a time.
+            progress: whether to show it.
+
         Raises:
-            OpticalError: ``path`` exists (and is no unfinished index of this teacher), there are no passages, an
-                id occurs twice, the encoder's vectors or the metadata are unusable, or the disk is full.
+            OpticalError: ``path`` exists (and is no unfinished index like this one), there are no passages, an id
+                occurs twice, the encoder's vectors or the metadata are unusable, or the disk is full.
         """
-        path = Path(path)
-        unfinished = path / UNFINISHED
-        cls.require_new(path)
+        folder = Path(path)
+        cls.require_new(folder)
         stream = iter(passages)
         first = next(stream, None)
         if first is None:
             raise OpticalError("There are no passages to index. Give a collection with at least one passage.")
-        if not unfinished.exists():
+        if not Manifest.is_unfinished(folder):
             dimension = int(encoder.encode_document([first.content], convert_to_numpy=True)[0].shape[-1])
-            with writing(path / "shard"), create_folder(path) as folder:
-                write_manifest(folder / UNFINISHED, new_manifest(encoder, dimension))
-                LocalEngine.create(folder / "shard", dimension).close()
-        index = cls._opened(path, unfinished)
+            with writing(folder), create_folder(folder) as temporary:
+                Manifest.create(temporary, encoder, dimension, compact)
+                LocalEngine.create(temporary / "shard", dimension, compact=compact).close()
+        index = cls(folder, finished=False)
         try:
-            with counted("Indexing", _length(passages), shown=progress) as count:
-                ids = index._add(itertools.chain([first], stream), encoder, batch_size, count)
+            if index._manifest.facts["compact"] != compact:
+                raise OpticalError(
+                    f"The unfinished index {folder} was begun {'without' if compact else 'with'} compact vectors. "
+                    "Go on in the same way, or remove it."
+                )
+            with counted("Indexing", _length(passages), shown=progress) as done:
+                ids = index._add(itertools.chain([first], stream), encoder, batch_size, done)
             index.delete([id_ for id_ in index._engine.ids() if id_ not in ids])
-            if index.info["optimise_is_due"]:
+            if index._search.optimise_is_due:
                 index.optimise(progress=progress)
-            index._manifest_file = unfinished.rename(path / MANIFEST)
-            index._end_changes()
+            index._manifest.finish()
+            index.flush()
         except BaseException:
             useless = index.count == 0
             index._release()
             if useless:
-                shutil.rmtree(path)
+                shutil.rmtree(folder)
             raise
         return index
 
@@ -141,7 +127,7 @@ class Index:
             OpticalError: there is no index at ``path``, it is unfinished, open elsewhere or of another version,
                 or files are missing or damaged.
         """
-        return cls._opened(Path(path), Path(path) / MANIFEST)
+        return cls(Path(path))
 
     @classmethod
     def snapshot(cls, path: str | Path) -> "Index":
@@ -157,35 +143,18 @@ class Index:
         target = Path(copy.name) / path.name
         with cls.open(path):
             copy_folder(path, target)
-        return cls._opened(target, target / MANIFEST, copy)
+        return cls(target, copy=copy)
 
     @classmethod
     def require_new(cls, path: str | Path) -> None:
         """Raise :class:`OpticalError` if :meth:`create` would not accept ``path``."""
-        if not (Path(path) / UNFINISHED).exists():
+        if not Manifest.is_unfinished(Path(path)):
             require_absent(Path(path))
 
     @classmethod
     def exists(cls, path: str | Path) -> bool:
         """Return whether there is an index at ``path``, whatever its state, that is not unfinished."""
-        return (Path(path) / MANIFEST).exists()
-
-    @classmethod
-    def _opened(
-        cls, path: Path, manifest_file: Path, copy: "TemporaryDirectory[str] | None" = None
-    ) -> "Index":
-        manifest = read_manifest(manifest_file)
-        engine = LocalEngine.open(path / "shard", manifest["dimension"])
-        try:
-            if manifest["passages"] not in (None, engine.count):
-                raise OpticalError(
-                    f"The index {path} is damaged (it has {engine.count} passages, and had {manifest['passages']}). "
-                    "Restore it from a copy, or remove the folder and build it again."
-                )
-            return cls(path, manifest_file, engine, copy)
-        except BaseException:
-            engine.close()
-            raise
+        return Manifest.is_finished(Path(path))
 
     @property
     def count(self) -> int:
@@ -197,21 +166,20 @@ class Index:
     def info(self) -> dict[str, Any]:
         """Figures for people.
 
-        Keys: ``passages``, ``token_vectors``, ``dimension``, ``bytes`` (on disk), ``fields`` (of the metadata, and
-        the kind of their values), ``centroids`` (their number, 0 without), ``optimise_is_due``, ``teacher``
-        (fingerprint), ``versions`` (of the packages that built it), ``created`` (ISO 8601, UTC), ``format``.
+        Keys: those of the manifest's :attr:`~optical.index.manifest.Manifest.facts`, ``token_vectors``, ``bytes``
+        (on disk), ``fields`` (of the metadata, and the kind of their values), ``centroids`` (their number, 0
+        without), ``optimise_is_due``.
         """
         self._require_open()
-        count, centroids = self._engine.count, self._centroids
-        trained_with = 0 if centroids is None else centroids.passages
+        centroids = self._search.centroids
         return {
-            **self._manifest,
-            "passages": count,
+            **self._manifest.facts,
+            "passages": self._engine.count,
             "token_vectors": self._engine.token_count,
-            "bytes": bytes_on_disk(self._path),
+            "bytes": bytes_on_disk(self._folder),
             "fields": self._engine.fields,
             "centroids": 0 if centroids is None else len(centroids.vectors),
-            "optimise_is_due": count > EXACT_UP_TO and count >= _GROWTH * trained_with,
+            "optimise_is_due": self._search.optimise_is_due,
         }
 
     def add(
@@ -229,11 +197,11 @@ class Index:
 
         Raises:
             OpticalError: an id occurs twice in ``passages``, ``encoder`` belongs to another teacher or makes
-                unusable vectors, metadata are unusable, or the disk is full.
+                unusable vectors, a passage is empty, metadata are unusable, or the disk is full.
         """
         self._require_open()
-        with counted("Indexing", _length(passages), shown=progress) as count:
-            self._add(passages, encoder, batch_size, count)
+        with counted("Indexing", _length(passages), shown=progress) as done:
+            self._add(passages, encoder, batch_size, done)
 
     def delete(self, ids: Iterable[str]) -> None:
         """Remove passages.
@@ -251,7 +219,7 @@ class Index:
                         f"The index holds no passage {id_!r} to delete. Give ids that were added."
                     )
             if wanted:
-                self._begin_change()
+                self._manifest.begin_change()
                 self._engine.delete(wanted)
 
     def search(
@@ -278,7 +246,7 @@ class Index:
 
         Raises:
             OpticalError: ``k`` is out of range, the query is empty or longer than ``encoder`` reads, ``encoder``
-                belongs to another teacher, or the filter is wrong.
+                belongs to another teacher, the filter is wrong, or there are no centroids for ``exact=False``.
         """
         return self.search_many([query], encoder, k, filter=filter, exact=exact)[0]
 
@@ -292,44 +260,35 @@ class Index:
         exact: bool | None = None,
         batch_size: int = 32,
     ) -> list[list[Hit]]:
-        """:meth:`search` for many queries, faster than one by one (from 64 at a time on, if all are scored)."""
+        """:meth:`search` for many queries, which are encoded in batches and share passes over the vectors."""
         self._require_open()
-        count = self.count
-        check_k(k, count)
-        self._require_teacher(encoder)
+        check_k(k, self._engine.count)
+        self._manifest.require_teacher(encoder)
         check_query_texts(queries, encoder)
-        condition = None if filter is None else parse_filter(filter, self._engine.fields)
         arrays = encoder.encode_query(list(queries), batch_size=batch_size, convert_to_numpy=True)
-        vectors = [torch.from_numpy(each).float() for each in arrays]
-        for each in vectors:
-            check_query(each, self._engine.dimension)
-        centroids, candidates = self._centroids, max(CANDIDATES, 10 * k)
-        if exact is None:
-            exact = count <= max(EXACT_UP_TO, _SHARE * candidates)
-        if exact or centroids is None:
-            results = self._engine.search(vectors, k, condition)
-        else:
-            sparse = [centroids.of_query(each) for each in vectors]
-            results = self._engine.search(vectors, k, condition, (candidates, sparse))
-            short = [number for number, found in enumerate(results) if len(found) < k]
-            for number, found in zip(
-                short, self._engine.search([vectors[each] for each in short], k, condition), strict=True
-            ):
-                results[number] = found
-        return [
-            [
-                Hit(
-                    each.passage.id,
-                    each.score,
-                    rank,
-                    each.passage.title,
-                    each.passage.text,
-                    each.passage.metadata,
-                )
-                for rank, each in enumerate(found, start=1)
-            ]
-            for found in results
-        ]
+        return self.search_vectors([torch.from_numpy(each) for each in arrays], k, filter=filter, exact=exact)
+
+    def search_vectors(
+        self,
+        queries: Sequence[torch.Tensor],
+        k: int = 10,
+        *,
+        filter: str | None = None,
+        exact: bool | None = None,
+    ) -> list[list[Hit]]:
+        """:meth:`search_many` for queries that are encoded already.
+
+        Args:
+            queries: (tokens, dimension) each, finite, in the space of the teacher that built the index.
+            k: as in :meth:`search`, like the others.
+            filter: condition on the metadata.
+            exact: whether all passages are scored.
+
+        Raises:
+            OpticalError: as :meth:`search`, or a query has the wrong shape, NaN or infinity.
+        """
+        self._require_open()
+        return self._search.search(queries, k, filter, exact)
 
     def optimise(self, *, progress: bool = False) -> None:
         """Train the centroids anew, for the passages that are there now, and rewrite the vectors compactly.
@@ -342,26 +301,20 @@ class Index:
         """
         self._require_open()
         with self._changing:
-            self._centroids = None
-            self._centroid_file.unlink(missing_ok=True)
-            centroids = find_centroids(self._engine, progress=progress)
-            if centroids is None:
-                return
-            centroids.save(self._centroid_file)
-            self._centroids = centroids
+            self._search.optimise(progress=progress)
 
     def flush(self) -> None:
         """Make all changes survive a power failure."""
         self._require_open()
         with self._changing:
-            self._end_changes()
+            self._flush()
 
     def close(self) -> None:
         """Flush and release the files; closing twice does nothing."""
         with self._changing:
             if not self._closed:
                 try:
-                    self._end_changes()
+                    self._flush()
                 finally:
                     self._release()
 
@@ -375,10 +328,6 @@ class Index:
         """Close."""
         self.close()
 
-    @property
-    def _centroid_file(self) -> Path:
-        return self._path / "centroids.safetensors"
-
     def _add(
         self,
         passages: Iterable[Passage],
@@ -386,40 +335,21 @@ class Index:
         batch_size: int,
         done: Callable[[int], None],
     ) -> set[str]:
-        self._require_teacher(encoder)
-        seen: set[str] = set()
-        stream = iter(passages)
+        self._manifest.require_teacher(encoder)
         with self._changing:
-            while chunk := list(itertools.islice(stream, batch_size * _BATCHES)):
-                for passage in chunk:
-                    if passage.id in seen:
-                        raise OpticalError(
-                            f"Passage {passage.id!r} occurs twice. Give every passage an id of its own."
-                        )
-                    seen.add(passage.id)
-                there = self._engine.fetch([passage.id for passage in chunk])
-                fresh = [passage for passage in chunk if there.get(passage.id) != passage]
-                if fresh:
-                    fields, documents = prepare(fresh, encoder, batch_size, self._engine, self._centroids)
-                    self._begin_change()
-                    self._engine.declare(fields)
-                    self._engine.put(documents)
-                done(len(chunk))
-        return seen
+            return add_passages(
+                passages,
+                encoder,
+                batch_size,
+                self._engine,
+                self._search.centroids,
+                before_writing=self._manifest.begin_change,
+                done=done,
+            )
 
-    def _begin_change(self) -> None:
-        if self._manifest["passages"] is not None:
-            self._note_count(None)
-
-    def _end_changes(self) -> None:
+    def _flush(self) -> None:
         self._engine.flush()
-        if self._manifest["passages"] is None and self._manifest_file.name == MANIFEST:
-            self._note_count(self._engine.count)
-
-    def _note_count(self, count: int | None) -> None:
-        self._manifest["passages"] = count
-        with writing(self._path / "shard"):
-            write_manifest(self._manifest_file, self._manifest)
+        self._manifest.end_change(self._engine.count)
 
     def _release(self) -> None:
         self._closed = True
@@ -429,15 +359,7 @@ class Index:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise OpticalError(f"The index {self._path} is closed. Open it again with Index.open.")
-
-    def _require_teacher(self, encoder: MultiVectorEncoder) -> None:
-        given, own = teacher_of(encoder), self._manifest["teacher"]
-        if given != own:
-            raise OpticalError(
-                f"The index {self._path} was built with teacher {own}, but the encoder belongs to {given}. "
-                "Search with an encoder distilled from the teacher that built this index, or rebuild."
-            )
+            raise OpticalError(f"The index {self._folder} is closed. Open it again with Index.open.")
 
 
 def _length(passages: Iterable[Passage]) -> int | None:

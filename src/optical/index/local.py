@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +15,18 @@ from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index.centroids import Sparse
 from optical.index.filters import Filter, Kind
-from optical.index.scoring import Pool
 from optical.index.shard import (
     CENTROIDS,
     SCHEMA,
     TOKENS,
+    bytes_on_disk,
     condition,
     configuration,
     damaged,
     field_of,
     field_path,
+    passage_of,
+    point,
     point_id,
     reading,
     writing,
@@ -33,14 +34,11 @@ from optical.index.shard import (
 
 # Vectors written in one operation, which the shard redoes as a whole after a crash.
 _WRITTEN_TOGETHER = 8192
+# The log of changes holds what is not flushed, 4 bytes a component, and is done again on opening after a crash.
+_FLUSHED_TOGETHER = 131_072
 _READ_TOGETHER = 128
 # Results beyond k, so that most ties at k are seen at once.
 _SPARE = 8
-# From this many queries on, torch's products over all vectors in memory are faster than the shard's scan, though
-# the vectors must be read first (measured: 5 us a vector; 31 instead of 51 ms a query of 16 tokens and 326k vectors).
-# They take 2 bytes a component, so a collection of more passages than the largest pool is scanned all the same.
-_MANY_QUERIES = 64
-_LARGEST_POOL = 32_768
 # The shard's files grow by 32 MB at a time, several at once.
 _LEAST_SPACE = 256 * 2**20
 
@@ -65,9 +63,10 @@ class Found:
 class LocalEngine:
     """Passages with their token vectors, ranked by MaxSim, in one folder that one process at a time can open.
 
-    Vectors are stored as float16, queries are rounded to it, and scores are summed in float32. Equal scores are in
-    the order of ids. A change that returned is kept whatever becomes of the process, and after :meth:`flush`
-    whatever becomes of the machine. All methods may be called from several threads, changes from one at a time.
+    Vectors are stored as float16, queries are rounded to it, and scores are summed in float32. Compact vectors have 8
+    bits a component instead, which moves a vector by up to about 0.01. Equal scores are in the order of ids. A change
+    that returned is kept whatever becomes of the process, and after :meth:`flush` whatever becomes of the machine.
+    All methods may be called from several threads, changes from one at a time.
 
     Every method may raise :class:`OpticalError`: the folder is damaged, or the disk refused.
     """
@@ -76,27 +75,34 @@ class LocalEngine:
         """Use :meth:`create` or :meth:`open`."""
         self.dimension = dimension
         self._folder = folder
+        self._index = folder.parent
         self._shard = shard
-        self._pool: Pool | None = None
-        self._pooling = threading.Lock()
+        self._unflushed = 0
 
     @classmethod
-    def create(cls, folder: Path, dimension: int) -> "LocalEngine":
+    def create(cls, folder: Path, dimension: int, *, compact: bool = False) -> "LocalEngine":
         """Make an empty engine for vectors of ``dimension`` in ``folder``, which must not exist."""
-        with writing(folder):
+        with writing(folder.parent):
             folder.mkdir()
-            return cls(folder, edge.EdgeShard.create(str(folder), configuration(dimension)), dimension)
+            shard = edge.EdgeShard.create(str(folder), configuration(dimension, compact))
+            return cls(folder, shard, dimension)
 
     @classmethod
-    def open(cls, folder: Path, dimension: int) -> "LocalEngine":
+    def open(cls, folder: Path, dimension: int, *, compact: bool = False) -> "LocalEngine":
         """Open the folder, redoing what a crash left half-done.
+
+        Args:
+            folder: made by :meth:`create`.
+            dimension: as it was created with, like the next.
+            compact: how vectors are stored.
 
         Raises:
             OpticalError: it is open elsewhere, or damaged.
         """
         try:
-            with reading(folder):
-                return cls(folder, edge.EdgeShard.load(str(folder), configuration(dimension)), dimension)
+            with reading(folder.parent):
+                shard = edge.EdgeShard.load(str(folder), configuration(dimension, compact))
+                return cls(folder, shard, dimension)
         except OpticalError as error:
             if "WouldBlock" not in str(error.__cause__):
                 raise
@@ -108,7 +114,7 @@ class LocalEngine:
     @property
     def count(self) -> int:
         """Number of passages."""
-        with reading(self._folder):
+        with reading(self._index):
             return int(self._shard.count(edge.CountRequest(exact=True)))
 
     @property
@@ -119,7 +125,7 @@ class LocalEngine:
     @property
     def fields(self) -> dict[str, Kind]:
         """The metadata fields of all passages there ever were, and what their values are."""
-        with reading(self._folder):
+        with reading(self._index):
             schema = self._shard.info().payload_schema
         return dict(field_of(path, each) for path, each in schema.items())
 
@@ -140,10 +146,13 @@ class LocalEngine:
             if points and tokens + len(document.vectors) > _WRITTEN_TOGETHER:
                 self._update(edge.UpdateOperation.upsert_points(points))
                 points, tokens = [], 0
-            points.append(_point(document))
+            points.append(point(document.passage, document.vectors, document.sparse))
             tokens += len(document.vectors)
+            self._unflushed += len(document.vectors)
         if points:
             self._update(edge.UpdateOperation.upsert_points(points))
+        if self._unflushed > _FLUSHED_TOGETHER:
+            self.flush()
 
     def mark(self, sparse: Mapping[str, Sparse]) -> None:
         """Replace the sparse vectors of passages, given by their ids."""
@@ -159,9 +168,9 @@ class LocalEngine:
 
     def fetch(self, ids: Sequence[str]) -> dict[str, Passage]:
         """Return the passages that are there, by id."""
-        with reading(self._folder):
+        with reading(self._index):
             records = self._shard.retrieve([point_id(id_) for id_ in ids], True, False)
-        return {record.payload["id"]: _passage(record.payload) for record in records}
+        return {record.payload["id"]: passage_of(record.payload) for record in records}
 
     def ids(self) -> Iterator[str]:
         """Yield all ids, in an order that has nothing to do with the passages."""
@@ -190,46 +199,31 @@ class LocalEngine:
                 given one of each query. Without it all passages are scored.
         """
         chosen = None if filter is None else edge.Filter(must=[condition(filter)])
-        narrowings: list[dict[str, Any]]
-        if candidates is not None:
-            limit, sparse = candidates
-            narrowings = [
-                {
-                    "prefetches": [
-                        edge.Prefetch(
-                            limit=limit,
-                            query=edge.Query.Nearest(edge.SparseVector(*each), using=CENTROIDS),
-                            filter=chosen,
-                        )
-                    ]
-                }
-                for each in sparse
-            ]
-        elif chosen is None and self._is_worth_memory(len(queries), k):
-            rounded = [query.half().float() for query in queries]
-            narrowings = [
-                {"filter": edge.Filter(must=[edge.HasIdCondition({point_id(id_) for id_ in ids})])}
-                for ids in self._in_memory().contenders(rounded, k)
-            ]
+        if candidates is None:
+            narrowings: list[dict[str, Any]] = [{"filter": chosen}] * len(queries)
         else:
-            narrowings = [{"filter": chosen}] * len(queries)
+            limit, sparse = candidates
+            nearest = [edge.Query.Nearest(edge.SparseVector(*each), using=CENTROIDS) for each in sparse]
+            narrowings = [
+                {"prefetches": [edge.Prefetch(limit=limit, query=each, filter=chosen)]} for each in nearest
+            ]
         return self._maxsim(queries, k, narrowings)
 
     def merge(self) -> None:
         """Rewrite what changes have scattered; takes time, and space for a copy."""
         self._require_space(2 * bytes_on_disk(self._folder))
-        with writing(self._folder):
+        with writing(self._index):
             self._shard.optimize()
 
     def flush(self) -> None:
         """Wait until all changes are on the disk."""
-        with writing(self._folder):
+        with writing(self._index):
             self._shard.flush()
+        self._unflushed = 0
 
     def close(self) -> None:
         """Flush, and let others open the folder."""
-        self._pool = None
-        with writing(self._folder):
+        with writing(self._index):
             self._shard.close()
 
     def _maxsim(
@@ -248,7 +242,7 @@ class LocalEngine:
                 )
                 for position in waiting
             ]
-            with reading(self._folder):
+            with reading(self._index):
                 answers = self._shard.query_batch(edge.QueryBatchRequest(requests))
             for position, points in zip(waiting, answers, strict=True):
                 # If the last is as good as the k-th, others of the same score may have been cut off.
@@ -259,16 +253,16 @@ class LocalEngine:
 
     def _ranked(self, points: Sequence[Any], query: torch.Tensor) -> list[Found]:
         most = 1.03 * float(torch.linalg.vector_norm(query, dim=1).sum())
-        for point in points:
-            if not math.isfinite(point.score) or abs(point.score) > most:
-                raise damaged(self._folder, f"passage {point.payload['id']!r} scores {point.score}")
-        found = [Found(_passage(point.payload), float(point.score)) for point in points]
+        for each in points:
+            if not math.isfinite(each.score) or abs(each.score) > most:
+                raise damaged(self._index, f"passage {each.payload['id']!r} scores {each.score}")
+        found = [Found(passage_of(each.payload), float(each.score)) for each in points]
         return sorted(found, key=lambda each: (-each.score, each.passage.id))
 
     def _records(self, **wanted: Any) -> Iterator[Any]:
         offset = None
         while True:
-            with reading(self._folder):
+            with reading(self._index):
                 records, offset = self._shard.scroll(
                     edge.ScrollRequest(limit=_READ_TOGETHER, offset=offset, **wanted)
                 )
@@ -276,20 +270,8 @@ class LocalEngine:
             if offset is None:
                 return
 
-    def _is_worth_memory(self, queries: int, k: int) -> bool:
-        return (queries >= _MANY_QUERIES or self._pool is not None) and k <= self.count <= _LARGEST_POOL
-
-    def _in_memory(self) -> Pool:
-        with self._pooling:
-            pool = self._pool
-            if pool is None:
-                pool = self._pool = Pool(*zip(*self.vectors(), strict=True))
-            return pool
-
     def _update(self, operation: Any) -> None:
-        # Nobody may read vectors into memory meanwhile, or a search would go by what was there before.
-        with self._pooling, writing(self._folder):
-            self._pool = None
+        with writing(self._index):
             self._shard.update(operation)
 
     def _require_space(self, needed: int) -> None:
@@ -297,31 +279,6 @@ class LocalEngine:
         free = shutil.disk_usage(self._folder).free
         if free < needed + _LEAST_SPACE:
             raise OpticalError(
-                f"The disk of {self._folder.parent} is full: {free >> 20} MB are free, and "
+                f"The disk of {self._index} is full: {free >> 20} MB are free, and "
                 f"{(needed + _LEAST_SPACE) >> 20} MB are needed. Free some space, and give the same command again."
             )
-
-
-def bytes_on_disk(folder: Path) -> int:
-    """Return what the files in ``folder`` take, holes left out."""
-    return sum(512 * each.stat().st_blocks for each in folder.rglob("*") if each.is_file())
-
-
-def _point(document: Document) -> Any:
-    vectors: dict[str, Any] = {TOKENS: document.vectors.to("cpu", torch.float32).numpy()}
-    if document.sparse is not None:
-        vectors[CENTROIDS] = edge.SparseVector(*document.sparse)
-    passage = document.passage
-    payload = {
-        "id": passage.id,
-        "title": passage.title,
-        "text": passage.text,
-        "metadata": dict(passage.metadata),
-        "flags": {name: str(value) for name, value in passage.metadata.items() if isinstance(value, bool)},
-        "tokens": len(document.vectors),
-    }
-    return edge.Point(point_id(passage.id), vectors, payload)
-
-
-def _passage(payload: Mapping[str, Any]) -> Passage:
-    return Passage(payload["id"], payload["text"], payload["title"], payload["metadata"])

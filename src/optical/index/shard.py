@@ -1,6 +1,6 @@
 """How the index is written in the terms of Qdrant Edge: schema, ids, conditions, and its errors in ours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -8,8 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import qdrant_edge as edge
+import torch
 
+from optical.collections import Passage
 from optical.errors import OpticalError
+from optical.index.centroids import Sparse
 from optical.index.filters import And, Comparison, Filter, Kind, Not, kind_of
 
 TOKENS, CENTROIDS = "tokens", "centroids"
@@ -20,13 +23,17 @@ SCHEMA: dict[Kind, Any] = {
 }
 
 
-def configuration(dimension: int) -> Any:
-    """Return the schema: float16 multi-vectors compared by MaxSim, without a graph, and sparse vectors."""
+def configuration(dimension: int, compact: bool) -> Any:
+    """Return the schema: multi-vectors compared by MaxSim, without a graph, and sparse vectors.
+
+    Compact ones are rotated and take 8 bits a component (TurboQuant, Zandieh et al. 2025, arXiv 2504.19874); the
+    others are float16.
+    """
     vectors = edge.EdgeVectorParams(
         size=dimension,
         distance=edge.Distance.Dot,
         multivector_config=edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim),
-        datatype=edge.VectorStorageDatatype.Float16,
+        datatype=edge.VectorStorageDatatype.Turbo8 if compact else edge.VectorStorageDatatype.Float16,
         hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),
     )
     return edge.EdgeConfig(
@@ -70,35 +77,67 @@ def condition(filter: Filter) -> Any:
     return edge.Filter(must=parts) if isinstance(filter, And) else edge.Filter(should=parts)
 
 
-def damaged(folder: Path, reason: object) -> OpticalError:
-    """Return what to raise when the shard in ``folder`` is not as it was left."""
+def point(passage: Passage, vectors: torch.Tensor, sparse: Sparse | None) -> Any:
+    """Return a passage, its vectors (tokens, dimension) and its centroids as the shard takes them."""
+    named: dict[str, Any] = {TOKENS: vectors.detach().to("cpu", torch.float32).numpy()}
+    if sparse is not None:
+        named[CENTROIDS] = edge.SparseVector(*sparse)
+    metadata = passage.metadata
+    payload = {
+        "id": passage.id,
+        "title": passage.title,
+        "text": passage.text,
+        "metadata": {
+            name: list(value) if isinstance(value, tuple) else value for name, value in metadata.items()
+        },
+        "flags": {name: str(value) for name, value in metadata.items() if isinstance(value, bool)},
+        "tokens": len(vectors),
+    }
+    return edge.Point(point_id(passage.id), named, payload)
+
+
+def passage_of(payload: Mapping[str, Any]) -> Passage:
+    """Return the passage of a point."""
+    metadata = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in payload["metadata"].items()
+    }
+    return Passage(payload["id"], payload["text"], payload["title"], metadata)
+
+
+def bytes_on_disk(folder: Path) -> int:
+    """Return what the files in ``folder`` take, holes left out."""
+    return sum(512 * each.stat().st_blocks for each in folder.rglob("*") if each.is_file())
+
+
+def damaged(index: Path, reason: object) -> OpticalError:
+    """Return what to raise when the folder ``index`` is not as it was left."""
     return OpticalError(
-        f"The index {folder.parent} is damaged ({reason}). Restore it from a copy, or remove the folder and build "
-        "it again."
+        f"The index {index} is damaged ({reason}). Restore it from a copy, or remove the folder and build it again."
     )
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
-    """Explain what goes wrong while reading."""
+def reading(index: Path) -> Iterator[None]:
+    """Explain what goes wrong while reading the folder ``index``."""
     try:
         yield
     except BaseException as error:
         if _of_the_shard(error):
-            raise damaged(folder, error) from error
+            raise damaged(index, error) from error
         raise
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Explain what goes wrong while writing."""
+def writing(index: Path) -> Iterator[None]:
+    """Explain what goes wrong while writing to the folder ``index``."""
     try:
         yield
     except BaseException as error:
         if _of_the_shard(error) or isinstance(error, OSError):
             raise OpticalError(
-                f"The index {folder.parent} could not be written ({error}). What was stored before is safe: mend "
-                "that, and give the same command again."
+                f"The index {index} could not be written ({error}). What was stored before is safe: mend that, and "
+                "give the same command again."
             ) from error
         raise
 

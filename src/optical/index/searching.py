@@ -1,0 +1,131 @@
+"""Search over all passages of an engine, or over candidates that centroids find."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from optical.collections import MetadataValue
+from optical.errors import OpticalError
+from optical.index.centroids import SAMPLE, Centroids, number_of_centroids
+from optical.index.checks import check_k, check_query
+from optical.index.filters import parse_filter
+from optical.index.local import Found, LocalEngine
+from optical.index.progress import counted
+from optical.index.shard import writing
+
+# Up to so many passages all are scored.
+EXACT_UP_TO = 8192
+CANDIDATES = 1000
+# With more than this share of the passages as candidates, scoring all is no slower.
+_SHARE = 4
+# Centroids are trained anew when there are so many times the passages that they were trained with.
+_GROWTH = 4
+_MARKED_TOGETHER = 512
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One search result: ``rank`` counts from 1, ``score`` is MaxSim summed over the query's tokens."""
+
+    id: str
+    score: float
+    rank: int
+    title: str
+    text: str
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict, hash=False)
+
+
+class CentroidSearch:
+    """Search of ``engine``, by the centroids in ``file`` once :meth:`optimise` has made them.
+
+    Raises:
+        OpticalError: the file is damaged.
+    """
+
+    def __init__(self, engine: LocalEngine, file: Path) -> None:
+        self._engine = engine
+        self._file = file
+        self.centroids = Centroids.load(file) if file.exists() else None
+
+    @property
+    def optimise_is_due(self) -> bool:
+        """Whether there are many passages, and no centroids or those of a quarter of the passages."""
+        count = self._engine.count
+        trained_with = 0 if self.centroids is None else self.centroids.passages
+        return count > EXACT_UP_TO and count >= _GROWTH * trained_with
+
+    def search(
+        self, queries: Sequence[torch.Tensor], k: int, filter: str | None, exact: bool | None
+    ) -> list[list[Hit]]:
+        """See :meth:`optical.index.Index.search_vectors`."""
+        engine, centroids = self._engine, self.centroids
+        count = engine.count
+        check_k(k, count)
+        for query in queries:
+            check_query(query, engine.dimension)
+        queries = [query.detach().to("cpu", torch.float32) for query in queries]
+        condition = None if filter is None else parse_filter(filter, engine.fields)
+        number = max(CANDIDATES, 10 * k)
+        if exact is None:
+            exact = centroids is None or count <= max(EXACT_UP_TO, _SHARE * number)
+        if exact:
+            return [_hits(found) for found in engine.search(queries, k, condition)]
+        if centroids is None:
+            raise OpticalError(
+                "The index has no centroids to find candidates by. Run `optical index optimise` on it, or score all "
+                "passages."
+            )
+        candidates = (number, [centroids.of_query(query) for query in queries])
+        results = engine.search(queries, k, condition, candidates)
+        # Where nothing is near a query, or a filter leaves little of what is, there are fewer candidates than k.
+        short = [place for place, found in enumerate(results) if len(found) < k]
+        again = engine.search([queries[place] for place in short], k, condition)
+        for place, found in zip(short, again, strict=True):
+            results[place] = found
+        return [_hits(found) for found in results]
+
+    def optimise(self, *, progress: bool = False) -> None:
+        """Train the centroids anew on a sample of the passages, mark all passages by them, and merge the files."""
+        # What is marked by two sets of centroids must not be searched by either, stopped here or not.
+        self.centroids = None
+        self._file.unlink(missing_ok=True)
+        engine = self._engine
+        count = engine.count
+        if count == 0:
+            return
+        number = number_of_centroids(engine.token_count)
+        centroids = Centroids.train(_sample(engine, SAMPLE * number), number, count)
+        passages = engine.vectors()
+        with counted("Optimising", count, shown=progress) as done:
+            while chunk := list(itertools.islice(passages, _MARKED_TOGETHER)):
+                marks = centroids.of_passages([vectors for _, vectors in chunk])
+                engine.mark(dict(zip([id_ for id_, _ in chunk], marks, strict=True)))
+                done(len(chunk))
+        engine.merge()
+        engine.flush()
+        with writing(self._file.parent):
+            centroids.save(self._file)
+        self.centroids = centroids
+
+
+def _sample(engine: LocalEngine, least: int) -> torch.Tensor:
+    """Return at least so many token vectors, or all."""
+    # Passages come in an order without meaning, so the first are a sample.
+    sample: list[torch.Tensor] = []
+    tokens = 0
+    for _, vectors in engine.vectors():
+        sample.append(vectors)
+        tokens += len(vectors)
+        if tokens >= least:
+            break
+    return torch.cat(sample)
+
+
+def _hits(found: Sequence[Found]) -> list[Hit]:
+    return [
+        Hit(each.passage.id, each.score, rank, each.passage.title, each.passage.text, each.passage.metadata)
+        for rank, each in enumerate(found, start=1)
+    ]

@@ -1,0 +1,208 @@
+"""Random changes of an engine against a dictionary and brute force, across reopening and kill -9."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from optical.index.centroids import Centroids
+from optical.index.filters import Kind, parse_filter
+from optical.index.local import Document, Found, LocalEngine
+
+from .documents import DIMENSION, assert_same, brute_force, document, vectors
+
+FIELDS: dict[str, Kind] = {"version": "number", "digits": "string", "even": "boolean"}
+FILTERS: list[tuple[str, Callable[[Any], bool]]] = [
+    ("version > 3", lambda passage: passage.metadata["version"] > 3),
+    ("even = true", lambda passage: passage.metadata["even"] is True),
+    ('digits = "1"', lambda passage: "1" in passage.id),
+    (
+        'not (digits in ("0", "2") or version <= 2)',
+        lambda passage: not ("0" in passage.id or "2" in passage.id or passage.metadata["version"] <= 2),
+    ),
+    ("version < 0", lambda passage: False),
+]
+
+
+def questions(seed: int, number: int) -> list[torch.Tensor]:
+    return [vectors(f"query {seed} {each}", 5) for each in range(number)]
+
+
+class Changes(RuleBasedStateMachine):
+    """Random changes and searches, and what a dictionary says of them."""
+
+    ids = st.sampled_from([f"p{number}" for number in range(13)])
+    seeds = st.integers(0, 1000)
+
+    @initialize()
+    def begin(self) -> None:
+        self.temporary = TemporaryDirectory()
+        self.folder = Path(self.temporary.name) / "index" / "shard"
+        self.folder.parent.mkdir()
+        self.engine = LocalEngine.create(self.folder, DIMENSION)
+        self.engine.declare(FIELDS)
+        self.model: dict[str, Document] = {}
+        self.version = 0
+
+    @rule(ids=st.lists(ids, min_size=1, max_size=6, unique=True))
+    def put(self, ids: list[str]) -> None:
+        self.version += 1
+        documents = [document(id_, self.version) for id_ in ids]
+        self.engine.put(documents)
+        self.model |= {each.passage.id: each for each in documents}
+
+    @rule(ids=st.lists(ids, min_size=1, max_size=4))
+    def delete(self, ids: list[str]) -> None:
+        self.engine.delete(ids)
+        for id_ in ids:
+            self.model.pop(id_, None)
+
+    @rule()
+    def flush(self) -> None:
+        self.engine.flush()
+
+    @rule()
+    def merge(self) -> None:
+        self.engine.merge()
+
+    @rule()
+    def reopen(self) -> None:
+        self.engine.close()
+        self.engine = LocalEngine.open(self.folder, DIMENSION)
+
+    @rule(seed=seeds, k=st.integers(1, 14), queries=st.sampled_from([1, 3]))
+    def search(self, seed: int, k: int, queries: int) -> None:
+        self.check(self.engine.search(questions(seed, queries), k), seed, k, self.model)
+
+    @rule(seed=seeds, k=st.integers(1, 14), chosen=st.sampled_from(FILTERS))
+    def search_with_a_filter(self, seed: int, k: int, chosen: tuple[str, Callable[[Any], bool]]) -> None:
+        expression, meets = chosen
+        found = self.engine.search(questions(seed, 2), k, parse_filter(expression, FIELDS))
+        left = {id_: each for id_, each in self.model.items() if meets(each.passage)}
+        self.check(found, seed, k, left)
+
+    @rule(seed=seeds)
+    def search_candidates(self, seed: int) -> None:
+        if not self.model:
+            return
+        centroids = Centroids.train(vectors(f"centroids {seed}", 40), 8, 0)
+        marks = centroids.of_passages([each.vectors for each in self.model.values()])
+        self.engine.mark(dict(zip(self.model, marks, strict=True)))
+        sparse = [centroids.of_query(query) for query in questions(seed, 2)]
+        # A candidate is what has a centroid in common with the query.
+        for query, one in zip(questions(seed, 2), sparse, strict=True):
+            near = {
+                id_: each
+                for (id_, each), mark in zip(self.model.items(), marks, strict=True)
+                if set(mark.indices) & set(one.indices)
+            }
+            found = self.engine.search([query], 14, None, (100, [one]))[0]
+            assert_same(found, brute_force(query, {id_: each.vectors for id_, each in near.items()}, 14))
+
+    def check(self, results: list[list[Found]], seed: int, k: int, documents: Mapping[str, Document]) -> None:
+        stored = {id_: each.vectors for id_, each in documents.items()}
+        for query, found in zip(questions(seed, len(results)), results, strict=True):
+            assert_same(found, brute_force(query, stored, k))
+            assert all(each.passage == documents[each.passage.id].passage for each in found)
+
+    @rule(ids=st.lists(ids, max_size=5))
+    def fetch(self, ids: list[str]) -> None:
+        expected = {id_: self.model[id_].passage for id_ in ids if id_ in self.model}
+        assert self.engine.fetch(ids) == expected
+
+    @invariant()
+    def holds_what_the_dictionary_holds(self) -> None:
+        if hasattr(self, "engine"):
+            assert self.engine.count == len(self.model)
+            assert set(self.engine.ids()) == set(self.model)
+            assert self.engine.token_count == sum(len(each.vectors) for each in self.model.values())
+
+    def teardown(self) -> None:
+        if hasattr(self, "engine"):
+            self.engine.close()
+            self.temporary.cleanup()
+
+
+TestChanges = Changes.TestCase
+TestChanges.settings = settings(max_examples=50, stateful_step_count=12, deadline=None)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from random import Random
+sys.path.insert(0, sys.argv[1])
+from documents import document
+from optical.index.local import LocalEngine
+engine = LocalEngine.open(Path(sys.argv[2]), 8)
+random = Random(int(sys.argv[3]))
+version = int(sys.argv[4])
+while True:
+    version += 1
+    ids = random.sample([f"p{number}" for number in range(300)], 40)
+    if random.random() < 0.3:
+        print("delete", version, *ids, flush=True)
+        engine.delete(ids)
+    else:
+        print("put", version, *ids, flush=True)
+        engine.put([document(id_, version) for id_ in ids])
+    print("done", flush=True)
+"""
+
+
+def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "index" / "shard"
+    folder.parent.mkdir()
+    LocalEngine.create(folder, DIMENSION).close()
+    here = str(Path(__file__).parent)
+    random = Random(1)
+    model: dict[str, int] = {}
+    version = 0
+    for attempt in range(2):
+        arguments = [sys.executable, "-c", WRITER, here, str(folder), str(attempt), str(version)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            lines = [writer.stdout.readline()]
+            # From its first change on, at a moment that no line of output tells.
+            killing = threading.Timer(random.uniform(0, 0.6), writer.kill)
+            killing.start()
+            lines += writer.stdout.readlines()
+        steps = [line.split() for line in lines]
+        pending: tuple[str, int, list[str]] | None = None
+        for name, *rest in steps:
+            if name == "done":
+                assert pending is not None
+                action, version, ids = pending
+                model = {id_: each for id_, each in model.items() if id_ not in ids}
+                if action == "put":
+                    model |= dict.fromkeys(ids, version)
+                pending = None
+            elif rest:
+                pending = (name, int(rest[0]), rest[1:])
+        engine = LocalEngine.open(folder, DIMENSION)
+        held = {
+            id_: int(passage.metadata["version"])
+            for id_, passage in engine.fetch([f"p{n}" for n in range(300)]).items()
+        }
+        touched = set(pending[2]) if pending else set()
+        assert {id_: each for id_, each in held.items() if id_ not in touched} == {
+            id_: each for id_, each in model.items() if id_ not in touched
+        }
+        for id_ in touched:
+            allowed = {model.get(id_), pending[1] if pending and pending[0] == "put" else None}
+            assert held.get(id_) in allowed
+        model, version = held, version + 1
+        # The vectors of a passage are those of its text.
+        for id_, stored in engine.vectors():
+            assert torch.equal(stored, document(id_, held[id_]).vectors.half())
+        engine.close()
+    assert len(model) > 50
