@@ -33,7 +33,7 @@ class Hit:
     language: str
     title: str
     text: str
-    metadata: Mapping[str, str | int | float | bool] = field(default_factory=dict, hash=False)
+    metadata: Mapping[str, str | int | float | bool | list[str]] = field(default_factory=dict, hash=False)
     matches: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
 
 

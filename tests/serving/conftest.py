@@ -12,7 +12,7 @@ import uvicorn
 from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext
-from optical.collections import Passage
+from optical.collections import MetadataValue, Passage
 from optical.encoders import assemble
 from optical.encoders.students import graft
 from optical.index import Index
@@ -25,13 +25,16 @@ from ..encoders.conftest import MakeTeacher, make_teacher
 __all__ = ["make_teacher"]
 
 PAIRS = make_pairs(60, seed=99)
-SOURCES = ("who", "library")
+METADATA: list[dict[str, MetadataValue]] = [
+    {"source": "who", "tags": ("health", "water"), "open": True},
+    {"source": "library"},
+]
 
 
 @pytest.fixture(scope="session")
 def passages() -> list[Passage]:
     return [
-        Passage(f"p{n}", english, f"Title {n}" if n % 2 else "", {"source": SOURCES[n % 2], "year": 2000 + n})
+        Passage(f"p{n}", english, f"Title {n}" if n % 2 else "", {**METADATA[n % 2], "year": 2000 + n})
         for n, (english, _) in enumerate(PAIRS)
     ]
 

@@ -37,12 +37,10 @@ def test_hits_are_the_passages_of_the_highest_maxsim(
     assert [each["id"] for each in hits] == [f"p{place}" for place in best.indices.tolist()]
     assert [each["score"] for each in hits] == pytest.approx(best.values.tolist(), rel=1e-3)
     assert [each["rank"] for each in hits] == [1, 2, 3, 4, 5]
-    first = passages[best.indices[0]]
-    assert (hits[0]["title"], hits[0]["text"], hits[0]["metadata"]) == (
-        first.title,
-        first.text,
-        first.metadata,
-    )
+    for hit, place in zip(hits, best.indices.tolist(), strict=True):
+        passage = passages[place]
+        assert (hit["title"], hit["text"]) == (passage.title, passage.text)
+        assert hit["metadata"] == json.loads(json.dumps(passage.metadata))
     assert hits[0]["explanation"] is None
 
 
@@ -109,7 +107,10 @@ def test_encode_returns_the_query_vectors(http: httpx.Client, encoder: MultiVect
 
 def test_what_is_served(http: httpx.Client) -> None:
     assert http.get("/languages").json() == {"languages": ["sw", "en"], "identifier": "py3langid"}
-    assert http.get("/index").json() == {"passages": 60, "fields": {"source": "string", "year": "number"}}
+    assert http.get("/index").json() == {
+        "passages": 60,
+        "fields": {"source": "string", "year": "number", "tags": "string", "open": "boolean"},
+    }
     assert http.get("/healthz").json() == {"status": "alive"}
     assert http.get("/readyz").json() == {"status": "ready"}
 
@@ -159,7 +160,7 @@ def test_the_document_has_every_route_and_examples(http: httpx.Client) -> None:
         ({"text": "river", "k": "5"}, ["k", "integer"]),
         ({"text": "river", "k": 10**30}, ["k"]),
         ({"text": "river", "k": 21, "explain": True}, ["21", "20"]),
-        ({"text": "river", "filter": "colour = 1"}, ["colour", "source, year"]),
+        ({"text": "river", "filter": "colour = 1"}, ["colour", "source"]),
         ({"text": "river", "filter": "(" * 400}, ["nested"]),
         ({"text": "river", "filter": "y" * 501}, ["filter", "500"]),
         ({"text": "river", "top": 3}, ["top"]),

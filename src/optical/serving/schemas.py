@@ -117,7 +117,7 @@ class HitAnswer(BaseModel):
     language: Annotated[str, Field(description="In which it was found, or ranked best.")]
     title: str
     text: str
-    metadata: dict[str, str | int | float | bool]
+    metadata: dict[str, str | int | float | bool | list[str]]
     explanation: ExplanationAnswer | None = None
 
 
@@ -200,7 +200,9 @@ def _hit(found: Found) -> HitAnswer:
         language=found.language,
         title=hit.title,
         text=hit.text,
-        metadata=dict(hit.metadata),
+        metadata={
+            name: list(value) if isinstance(value, tuple) else value for name, value in hit.metadata.items()
+        },
         explanation=explanation,
     )
 

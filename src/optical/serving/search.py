@@ -6,10 +6,11 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
@@ -26,21 +27,18 @@ from optical.serving.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
+Vectors: TypeAlias = npt.NDArray[np.float32]
+
 AUTOMATIC = "auto"
 WATCH_EVERY = 2.0  # seconds
 
 
-class _Group(NamedTuple):
-    """Queries that can be encoded and searched together; ``filter`` is None, too, where only vectors are wanted."""
+class _Query(NamedTuple):
+    """What is asked: the ``k`` best passages that ``filter`` leaves, or, with 0, the token vectors."""
 
-    language: str
-    filter: str | None
-    vectors: bool = False
-
-
-class _Item(NamedTuple):
     text: str
     k: int = 0
+    filter: str | None = None
 
 
 class SearchService:
@@ -69,7 +67,7 @@ class SearchService:
             self._index.close()
             raise
         self._ready = True
-        self._batching: Batching[_Group, _Item, Any] = Batching(self._work)
+        self._batching: Batching[str, _Query, Any] = Batching(self._work)
 
     @property
     def ready(self) -> bool:
@@ -117,7 +115,7 @@ class SearchService:
         if most == 0:
             return Answer(decision, [])
         lists = await asyncio.gather(
-            *(self._batching.submit(_Group(each, filter), _Item(text, most)) for each in decision.languages)
+            *(self._batching.submit(each, _Query(text, most, filter)) for each in decision.languages)
         )
         found = fused(dict(zip(decision.languages, lists, strict=True)), most)
         for each in decision.languages:
@@ -126,15 +124,14 @@ class SearchService:
             found = [await self._explained(text, each) for each in found]
         return Answer(decision, found)
 
-    async def encode(self, text: str, language: str = AUTOMATIC) -> tuple[Decision, npt.NDArray[np.float32]]:
+    async def encode(self, text: str, language: str = AUTOMATIC) -> tuple[Decision, Vectors]:
         """Return the token vectors (tokens, dimension) of a query in its likeliest language.
 
         Raises:
             RefusedError: the query is empty or too long for its encoder, or the language unknown.
         """
         decision = self._decide(text, language)
-        group = _Group(decision.languages[0], None, vectors=True)
-        return decision, await self._batching.submit(group, _Item(text))
+        return decision, await self._batching.submit(decision.languages[0], _Query(text))
 
     async def reload(self) -> None:
         """Load all encoders anew and use them from then on; queries that are at work meanwhile get their answers.
@@ -199,33 +196,40 @@ class SearchService:
         except RecursionError as error:
             raise RefusedError("The filter is nested too deeply. Make it simpler.") from error
 
-    def _work(self, group: _Group, items: Sequence[_Item]) -> list[Any]:
-        """Search, or encode, what is good of a batch; what is not gets its exception."""
-        self.metrics.batch(len(items))
-        encoder = self._encoders[group.language]
-        results: list[Any] = [None] * len(items)
-        for place, item in enumerate(items):
+    def _work(self, language: str, queries: Sequence[_Query]) -> list[Any]:
+        """Encode, and search with, what is good of a batch; what is not gets its exception."""
+        self.metrics.batch(len(queries))
+        encoder = self._encoders[language]
+        results: dict[int, Any] = {}
+        for place, query in enumerate(queries):
             try:
-                check_query_texts([item.text], encoder)
+                check_query_texts([query.text], encoder)
             except OpticalError as error:
                 results[place] = RefusedError(str(error))
-        good = [place for place, refusal in enumerate(results) if refusal is None]
-        if not good:
-            return results
-        texts = [items[place].text for place in good]
-        if group.vectors:
-            answers = encoder.encode_query(texts, batch_size=LARGEST_BATCH, convert_to_numpy=True)
-        else:
-            answers = self._search(texts, encoder, max(items[place].k for place in good), group.filter)
-        for place, answer in zip(good, answers, strict=True):
-            results[place] = answer if group.vectors else answer[: items[place].k]
-        return results
+        good = [place for place in range(len(queries)) if place not in results]
+        texts = [queries[place].text for place in good]
+        vectors = dict(
+            zip(
+                good,
+                encoder.encode_query(texts, batch_size=LARGEST_BATCH, convert_to_numpy=True),
+                strict=True,
+            )
+        )
+        searched: dict[str | None, list[int]] = {}
+        for place in good:
+            if queries[place].k:
+                searched.setdefault(queries[place].filter, []).append(place)
+            else:
+                results[place] = vectors[place]
+        for filter, places in searched.items():
+            k = max(queries[place].k for place in places)
+            hits = self._search([vectors[place] for place in places], k, filter)
+            results |= {place: each[: queries[place].k] for place, each in zip(places, hits, strict=True)}
+        return [results[place] for place in range(len(queries))]
 
-    def _search(
-        self, texts: list[str], encoder: MultiVectorEncoder, k: int, filter: str | None
-    ) -> list[list[Hit]]:
+    def _search(self, vectors: list[Vectors], k: int, filter: str | None) -> list[list[Hit]]:
         try:
-            return self._index.search_many(texts, encoder, k, filter=filter, batch_size=LARGEST_BATCH)
+            return self._index.search_vectors(list(map(torch.from_numpy, vectors)), k, filter=filter)
         except OpticalError as error:  # all that a client can do wrong was checked before
             self._lose(error)
             raise UnavailableError("The index cannot be reached now. Ask again in a moment.") from error
