@@ -1,6 +1,7 @@
 """``optical serve`` and ``optical key``: what is refused at the start, and a whole life of a service."""
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -27,8 +28,14 @@ Command = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
-def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_keys_and_no_log_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("OPTICAL_KEYS", raising=False)
+    loggers = [logging.getLogger(name) for name in ("optical", "optical.encoders.tokens", "uvicorn")]
+    before = [(each.handlers, each.level, each.propagate) for each in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.mark.parametrize("given", ["sw", "sw=", "=folder", "auto=folder", "s w=folder"])
