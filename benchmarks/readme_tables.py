@@ -105,24 +105,25 @@ def grafting(file: Path) -> str:
 
 def search(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
-    workload, seconds, size = result["workload"], result["seconds"], result["bytes_per_token"]
+    workload = result["workload"]
     lines = [
         f"**Search** ({workload['passages']:,} passages, {workload['token_vectors']:,} token vectors of "
-        f"{workload['dimension']} dimensions: {result['vectors']}; queries of {workload['query_tokens']} tokens, "
-        f"{workload['k']} results, {workload['candidates']:,} candidates by {workload['centroids']:,} centroids; "
-        f"{result['cpu']}, {result['torch_threads']} thread(s)). Stored in {seconds['storing']:.0f} s, optimised in "
-        f"{seconds['optimising']:.0f} s; {size['all']:.0f} bytes a token vector on disk ({size['without the log']:.0f} "
-        "without the log of changes). R: share of the exact results.",
+        f"{workload['dimension']} dimensions: {workload['vectors']}; {workload['k']} results, "
+        f"{workload['candidates']:,} candidates by centroids; {result['cpu']}, {result['cores']} cores, "
+        f"{result['torch_threads']} thread(s)). R: share of the exact results.",
         "",
-        "| | ms a query, median | 95th percentile | R@10 | R@100 |",
-        "|---|---|---|---|---|",
+        "| | ms a query, median | 95th percentile | R@10 | R@100 | MRR@10 - exact | bytes a token | build, s |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in result["systems"].items():
         cells = [
-            f"{row['milliseconds'][key]:.1f}" if key in row["milliseconds"] else "" for key in ("p50", "p95")
+            *(f"{row[key]:.1f}" for key in ("p50_ms", "p95_ms")),
+            *(f"{row[key]:.3f}" for key in ("R@10", "R@100")),
+            f"{row['MRR@10_minus_exact']:+.4f}",
+            *(f"{row[key]:,.0f}" for key in ("bytes_per_token", "build_s")),
         ]
-        cells += [f"{row[key]:.3f}" if key in row else "" for key in ("R@10", "R@100")]
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", f"Made by `{result['command']}`."]
     return "\n".join(lines) + "\n"
 
 
@@ -193,9 +194,9 @@ TABLES = {
     "swahili.json": distillation,
     "swahili-graft-constants.json": graft_constants,
     "grafting.json": grafting,
-    "index-search-afriqa.json": search,
-    "index-search-10000.json": search,
-    "index-search-100000.json": search,
+    "index-search-real-10586.json": search,
+    "index-search-real-100000.json": search,
+    "index-search-synthetic-10000.json": search,
     "transport-cpu.json": transport,
 }
 

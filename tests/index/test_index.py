@@ -416,6 +416,26 @@ def test_damage_that_shows_only_in_a_search_is_reported_there(
         index.search(QUERY, tiny_teacher, k=40)
 
 
+def test_an_index_that_lost_its_log_answers_but_does_not_pretend_to_keep_changes(
+    path: Path, tiny_teacher: MultiVectorEncoder
+) -> None:
+    Index.create(path, tiny_teacher, PASSAGES).close()
+    with Index.open(path) as index:
+        for seed in (1, 2, 3):
+            index.add([passage(number, seed) for number in range(40)], tiny_teacher)
+    shutil.rmtree(path / "shard" / "wal")
+    with Index.open(path) as index:
+        with pytest.raises(OpticalError, match=r"does not keep changes; files of its log are missing"):
+            index.add([Passage("p1", "new")], tiny_teacher)
+        with pytest.raises(OpticalError, match=r"does not keep changes"):
+            index.delete(["p2"])
+        assert_agrees(
+            index.search(QUERY, tiny_teacher, k=40),
+            tiny_teacher,
+            [passage(number, 3) for number in range(40)],
+        )
+
+
 def test_open_explains_what_is_not_an_index(
     path: Path, tmp_path: Path, tiny_teacher: MultiVectorEncoder
 ) -> None:

@@ -140,17 +140,17 @@ class LocalEngine:
         A crash in between leaves some passages put whole, and the others as they were.
         """
         self._require_space(4 * self.dimension * sum(len(each.vectors) for each in documents))
-        points: list[Any] = []
+        together: list[Document] = []
         tokens = 0
         for document in documents:
-            if points and tokens + len(document.vectors) > _WRITTEN_TOGETHER:
-                self._update(edge.UpdateOperation.upsert_points(points))
-                points, tokens = [], 0
-            points.append(point(document.passage, document.vectors, document.sparse))
+            if together and tokens + len(document.vectors) > _WRITTEN_TOGETHER:
+                self._upsert(together)
+                together, tokens = [], 0
+            together.append(document)
             tokens += len(document.vectors)
-            self._unflushed += len(document.vectors)
-        if points:
-            self._update(edge.UpdateOperation.upsert_points(points))
+        if together:
+            self._upsert(together)
+        self._unflushed += sum(len(each.vectors) for each in documents)
         if self._unflushed > _FLUSHED_TOGETHER:
             self.flush()
 
@@ -164,7 +164,10 @@ class LocalEngine:
 
     def delete(self, ids: Iterable[str]) -> None:
         """Remove passages, all or none; unknown ids do nothing."""
+        ids = list(ids)
         self._update(edge.UpdateOperation.delete_points([point_id(id_) for id_ in ids]))
+        if self.fetch(ids):
+            raise self._forgetful()
 
     def fetch(self, ids: Sequence[str]) -> dict[str, Passage]:
         """Return the passages that are there, by id."""
@@ -269,6 +272,18 @@ class LocalEngine:
             yield from records
             if offset is None:
                 return
+
+    def _upsert(self, documents: Sequence[Document]) -> None:
+        points = [point(each.passage, each.vectors, each.sparse) for each in documents]
+        self._update(edge.UpdateOperation.upsert_points(points))
+        there = self.fetch([each.passage.id for each in documents])
+        if any(there.get(each.passage.id) != each.passage for each in documents):
+            raise self._forgetful()
+
+    def _forgetful(self) -> OpticalError:
+        # The log numbers the changes. One that has lost its end counts from an earlier number on, and the shard
+        # silently takes what comes then for done.
+        return damaged(self._index, "it does not keep changes; files of its log are missing")
 
     def _update(self, operation: Any) -> None:
         with writing(self._index):
