@@ -12,7 +12,7 @@ LARGEST_BATCH = 32
 Group = TypeVar("Group", bound=Hashable)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Any_ = TypeVar("Any_")
+Returned = TypeVar("Returned")
 
 
 class Batching(Generic[Group, Item, Result]):
@@ -46,7 +46,7 @@ class Batching(Generic[Group, Item, Result]):
             task.add_done_callback(self._draining.discard)
         return await future
 
-    async def alone(self, function: Callable[[], Any_]) -> Any_:
+    async def alone(self, function: Callable[[], Returned]) -> Returned:
         """Return what ``function`` does, called in the worker thread while no batch is at work."""
         async with self._turn:
             return await asyncio.get_running_loop().run_in_executor(self._thread, function)
