@@ -7,14 +7,21 @@ Optimal Transport Distillation, WSDM 2023, https://arxiv.org/abs/2301.12566.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optical.client import AsyncClient, Client
     from optical.distillation import distill
     from optical.evaluation import evaluate
     from optical.index import Index
 
-__all__ = ["Index", "__version__", "distill", "evaluate"]
+__all__ = ["AsyncClient", "Client", "Index", "__version__", "distill", "evaluate"]
 __version__ = "0.1.0"
 
-_HOMES = {"Index": "optical.index", "distill": "optical.distillation", "evaluate": "optical.evaluation"}
+_HOMES = {
+    "AsyncClient": "optical.client",
+    "Client": "optical.client",
+    "Index": "optical.index",
+    "distill": "optical.distillation",
+    "evaluate": "optical.evaluation",
+}
 
 
 def __getattr__(name: str) -> Any:

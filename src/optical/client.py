@@ -1,0 +1,211 @@
+"""A client of ``optical serve``; it needs httpx, and nothing of the rest of this package."""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optical.errors import OpticalError
+from optical.packages import require_package
+
+require_package("httpx", extra="client")
+
+import httpx  # noqa: E402
+
+# Busy, not ready, asked too often: worth asking again.
+_PASSING = (408, 429, 502, 503, 504)
+_LONGEST_WAIT = 10.0
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A passage: ``rank`` from 1; ``language`` whose encoder found it; ``matches`` if they were asked for.
+
+    Of each match, ``{"query": word, "passage": word, "score": s}``, a word is ``{"word", "start", "end"}`` in
+    characters, that of the passage also has ``"part"``: title or text.
+    """
+
+    id: str
+    rank: int
+    score: float
+    language: str
+    title: str
+    text: str
+    metadata: Mapping[str, str | int | float | bool | list[str]] = field(default_factory=dict, hash=False)
+    matches: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Hits, best first, the languages searched and how sure the service is of the first."""
+
+    hits: list[Hit]
+    languages: list[str]
+    confidence: float
+
+
+class Client:
+    """Searches at a service::
+
+        with Client("http://localhost:8000") as client:
+            for hit in client.search("Nani alijenga reli?").hits:
+                print(hit.rank, hit.title, hit.text)
+
+    A request that fails for a reason that may pass (no connection, busy, asked too often) is made again after the time
+    that the service says, or after waits that double from half a second. It may be used by several threads.
+
+    Args:
+        url: of the service.
+        key: API key, if the service wants one.
+        timeout: seconds for one try.
+        retries: how often to try again.
+    """
+
+    def __init__(self, url: str, key: str | None = None, *, timeout: float = 30.0, retries: int = 3) -> None:
+        self._retries = retries
+        self._http = httpx.Client(**_options(url, key, timeout))
+
+    def search(
+        self, text: str, lang: str = "auto", k: int = 10, *, filter: str | None = None, explain: bool = False
+    ) -> Results:
+        """Return the ``k`` best passages.
+
+        Args:
+            text: the query.
+            lang: code of a language of the service, or "auto".
+            k: how many passages.
+            filter: condition on the metadata, as ``source = "who" and year >= 2020``.
+            explain: also tell which words answer which.
+
+        Raises:
+            OpticalError: the service refuses the request (its message says why), or does not answer.
+        """
+        return _results(self._ask("POST", "/search", _body(text, lang, k, filter, explain)))
+
+    def languages(self) -> list[str]:
+        """Return the codes of the service's languages.
+
+        Raises:
+            OpticalError: as :meth:`search`.
+        """
+        return list(self._ask("GET", "/languages")["languages"])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> "Client":
+        """Return the client itself."""
+        return self
+
+    def __exit__(self, *of_an_error: object) -> None:
+        """Close the connections."""
+        self.close()
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        attempt = 0
+        while True:
+            outcome: httpx.Response | httpx.HTTPError
+            try:
+                outcome = self._http.request(method, path, json=body)
+            except httpx.HTTPError as error:
+                outcome = error
+            wait = _wait(outcome, attempt, self._retries)
+            if wait is None:
+                return _answer(outcome, self._http.base_url)
+            time.sleep(wait)
+            attempt += 1
+
+
+class AsyncClient:
+    """The same as :class:`Client` with coroutines: ``await client.search(...)``, ``async with``."""
+
+    def __init__(self, url: str, key: str | None = None, *, timeout: float = 30.0, retries: int = 3) -> None:
+        self._retries = retries
+        self._http = httpx.AsyncClient(**_options(url, key, timeout))
+
+    async def search(
+        self, text: str, lang: str = "auto", k: int = 10, *, filter: str | None = None, explain: bool = False
+    ) -> Results:
+        """See :meth:`Client.search`."""
+        return _results(await self._ask("POST", "/search", _body(text, lang, k, filter, explain)))
+
+    async def languages(self) -> list[str]:
+        """See :meth:`Client.languages`."""
+        return list((await self._ask("GET", "/languages"))["languages"])
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> "AsyncClient":
+        """Return the client itself."""
+        return self
+
+    async def __aexit__(self, *of_an_error: object) -> None:
+        """Close the connections."""
+        await self.close()
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        attempt = 0
+        while True:
+            outcome: httpx.Response | httpx.HTTPError
+            try:
+                outcome = await self._http.request(method, path, json=body)
+            except httpx.HTTPError as error:
+                outcome = error
+            wait = _wait(outcome, attempt, self._retries)
+            if wait is None:
+                return _answer(outcome, self._http.base_url)
+            await asyncio.sleep(wait)
+            attempt += 1
+
+
+def _options(url: str, key: str | None, timeout: float) -> dict[str, Any]:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    return {"base_url": url, "headers": headers, "timeout": timeout}
+
+
+def _body(text: str, lang: str, k: int, filter: str | None, explain: bool) -> dict[str, Any]:
+    return {"text": text, "lang": lang, "k": k, "filter": filter, "explain": explain}
+
+
+def _wait(outcome: httpx.Response | httpx.HTTPError, attempt: int, retries: int) -> float | None:
+    """Return after how many seconds to try again; None if that is no use, or enough was tried."""
+    response = outcome if isinstance(outcome, httpx.Response) else None
+    if attempt >= retries or (response is not None and response.status_code not in _PASSING):
+        return None
+    if response is None and not isinstance(outcome, httpx.TransportError):
+        return None
+    told = "" if response is None else response.headers.get("Retry-After", "")
+    # Not all at the same time again.
+    wait = float(told) if told.isdecimal() else 0.5 * 2**attempt
+    return min(wait, _LONGEST_WAIT) * random.uniform(1.0, 1.25)
+
+
+def _answer(outcome: httpx.Response | httpx.HTTPError, url: httpx.URL) -> dict[str, Any]:
+    if isinstance(outcome, httpx.HTTPError):
+        raise OpticalError(
+            f"The service at {url} does not answer ({outcome}). Check that it runs, and its address."
+        ) from outcome
+    try:
+        answer = outcome.json()
+    except ValueError:
+        answer = None
+    if outcome.is_success and isinstance(answer, dict):
+        return answer
+    reason = answer.get("error", "") if isinstance(answer, dict) else "That is no answer of optical serve."
+    raise OpticalError(f"The service at {url} says {outcome.status_code}: {reason}")
+
+
+def _results(answer: dict[str, Any]) -> Results:
+    hits = [
+        Hit(
+            matches=tuple((found["explanation"] or {}).get("matches", ())),
+            **{name: value for name, value in found.items() if name != "explanation"},
+        )
+        for found in answer["hits"]
+    ]
+    return Results(hits, answer["language"]["languages"], answer["language"]["confidence"])

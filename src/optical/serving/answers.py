@@ -1,0 +1,56 @@
+"""What a search answers, and why it may not."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from optical.errors import OpticalError
+from optical.explanation import Explanation
+from optical.index import Hit
+from optical.rivals import fuse
+from optical.serving.languages import Decision
+
+
+class RefusedError(OpticalError):
+    """A request that its sender can mend."""
+
+
+class UnavailableError(OpticalError):
+    """The index cannot be reached now."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A passage: ``hit``, the ``language`` whose encoder found it, and why, if that was asked for.
+
+    If two languages were searched, the score of the hit is that of :func:`optical.rivals.fuse`.
+    """
+
+    hit: Hit
+    language: str
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search found, best first, and in what languages it searched."""
+
+    decision: Decision
+    found: list[Found]
+
+
+def fused(lists: Mapping[str, list[Hit]], k: int) -> list[Found]:
+    """Return the best ``k`` of the hits by language; those of several by reciprocal rank fusion."""
+    if len(lists) == 1:
+        return [Found(hit, language) for language, hits in lists.items() for hit in hits]
+    best: dict[str, Found] = {}
+    for language, hits in lists.items():
+        for hit in hits:
+            if hit.id not in best or hit.rank < best[hit.id].hit.rank:
+                best[hit.id] = Found(hit, language)
+    scores = fuse([{"": {hit.id: hit.score for hit in hits}} for hits in lists.values()], k)[""]
+    ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        dataclasses.replace(best[id_], hit=dataclasses.replace(best[id_].hit, score=score, rank=rank))
+        for rank, (id_, score) in enumerate(ordered, start=1)
+    ]

@@ -1,0 +1,84 @@
+"""Calls that arrive together, made as one."""
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+# Long enough for what clients send at the same time, short beside the encoding of one query (5 to 20 ms).
+WINDOW = 0.003
+LARGEST_BATCH = 32
+
+Group = TypeVar("Group", bound=Hashable)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Returned = TypeVar("Returned")
+
+
+class Batching(Generic[Group, Item, Result]):
+    """Collects items for 3 ms, and works on those of one group together, one batch at a time in a worker thread.
+
+    While the thread is busy, items go on being collected: batches grow with the load.
+
+    Args:
+        work: gets a group and its items, and returns for each item the result, or the exception to raise.
+    """
+
+    def __init__(
+        self, work: Callable[[Group, Sequence[Item]], Sequence[Result | Exception]], window: float = WINDOW
+    ) -> None:
+        self._work = work
+        self._window = window
+        self._waiting: dict[Group, list[tuple[Item, asyncio.Future[Result]]]] = {}
+        self._draining: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="optical-search")
+
+    async def submit(self, group: Group, item: Item) -> Result:
+        """Return the result for ``item``."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if group in self._waiting:
+            self._waiting[group].append((item, future))
+        else:
+            self._waiting[group] = [(item, future)]
+            task = asyncio.create_task(self._drain(group))
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)
+        return await future
+
+    async def alone(self, function: Callable[[], Returned]) -> Returned:
+        """Return what ``function`` does, called in the worker thread while no batch is at work."""
+        async with self._turn:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    def close(self) -> None:
+        """Wait for the work at hand, and end the thread."""
+        self._thread.shutdown()
+
+    async def _drain(self, group: Group) -> None:
+        await asyncio.sleep(self._window)
+        waiting = self._waiting[group]
+        while waiting:
+            # Those given up meanwhile need no answer.
+            async with self._turn:
+                batch = [each for each in waiting[:LARGEST_BATCH] if not each[1].done()]
+                del waiting[:LARGEST_BATCH]
+                if batch:
+                    await self._answer(group, batch)
+        del self._waiting[group]
+
+    async def _answer(self, group: Group, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        items = [item for item, _ in batch]
+        loop = asyncio.get_running_loop()
+        results: Sequence[Result | Exception]
+        try:
+            results = await loop.run_in_executor(self._thread, self._work, group, items)
+        except Exception as error:
+            results = [error] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)

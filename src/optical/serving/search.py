@@ -1,0 +1,274 @@
+"""Searching in several languages: one index, its encoders, and what keeps them in service."""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sentence_transformers import MultiVectorEncoder
+
+from optical.collections import Passage
+from optical.encoders import fingerprint, load_encoder
+from optical.errors import OpticalError
+from optical.explanation import explain
+from optical.index import Hit, Index
+from optical.index.checks import check_query_texts
+from optical.index.filters import Kind, parse_filter
+from optical.serving.answers import Answer, Found, RefusedError, UnavailableError, fused
+from optical.serving.batching import LARGEST_BATCH, Batching
+from optical.serving.languages import Decision, LanguageRouting
+from optical.serving.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+Vectors: TypeAlias = npt.NDArray[np.float32]
+
+AUTOMATIC = "auto"
+WATCH_EVERY = 2.0  # seconds
+
+
+class _Query(NamedTuple):
+    """What is asked: the ``k`` best passages that ``filter`` leaves, or, with 0, the token vectors."""
+
+    text: str
+    k: int = 0
+    filter: str | None = None
+
+
+class SearchService:
+    """Answers queries in several languages on one index.
+
+    The coroutines are for one event loop. Encoding and searching happen in a worker thread, for queries that arrive
+    together at once. The index is the service's alone until :meth:`close`.
+
+    Args:
+        index: folder of the index.
+        encoders: folders or Hub ids by language code, ``en`` for the teacher.
+
+    Raises:
+        OpticalError: the index or an encoder cannot be loaded, or they belong to different teachers.
+    """
+
+    def __init__(self, index: str, encoders: Mapping[str, str]) -> None:
+        self.metrics = Metrics()
+        self._place = index
+        self._sources = dict(encoders)
+        self._index = Index.open(index)
+        try:
+            self._look_up()
+            self._encoders, self._routing = self._load()
+        except BaseException:
+            self._index.close()
+            raise
+        self._ready = True
+        self._batching: Batching[str, _Query, Any] = Batching(self._work)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the index could be reached when it was last tried."""
+        return self._ready
+
+    @property
+    def languages(self) -> list[str]:
+        """The languages of the encoders."""
+        return list(self._sources)
+
+    @property
+    def routing(self) -> LanguageRouting:
+        """What tells languages."""
+        return self._routing
+
+    @property
+    def passages(self) -> int:
+        """How many passages the index has."""
+        return self._count
+
+    @property
+    def fields(self) -> dict[str, Kind]:
+        """The metadata fields that filters may name, and the kind of their values."""
+        return self._fields
+
+    async def search(
+        self,
+        text: str,
+        language: str = AUTOMATIC,
+        k: int = 10,
+        *,
+        filter: str | None = None,
+        explained: bool = False,
+    ) -> Answer:
+        """Return the ``k`` best passages, or fewer if the index, or the filter, leaves no more.
+
+        Raises:
+            RefusedError: the query is empty or too long for its encoder, the language unknown, or the filter wrong.
+            UnavailableError: the index cannot be reached.
+        """
+        decision = self._decide(text, language)
+        self._check_filter(filter)
+        most = min(k, self._count)
+        if most == 0:
+            return Answer(decision, [])
+        lists = await asyncio.gather(
+            *(self._batching.submit(each, _Query(text, most, filter)) for each in decision.languages)
+        )
+        found = fused(dict(zip(decision.languages, lists, strict=True)), most)
+        for each in decision.languages:
+            self.metrics.searched(each, automatic=language == AUTOMATIC)
+        if explained:
+            found = [await self._explained(text, each) for each in found]
+        return Answer(decision, found)
+
+    async def encode(self, text: str, language: str = AUTOMATIC) -> tuple[Decision, Vectors]:
+        """Return the token vectors (tokens, dimension) of a query in its likeliest language.
+
+        Raises:
+            RefusedError: the query is empty or too long for its encoder, or the language unknown.
+        """
+        decision = self._decide(text, language)
+        return decision, await self._batching.submit(decision.languages[0], _Query(text))
+
+    async def reload(self) -> None:
+        """Load all encoders anew and use them from then on; queries that are at work meanwhile get their answers.
+
+        Raises:
+            OpticalError: one cannot be loaded, or belongs to another teacher; those before stay in use.
+        """
+        fresh = await asyncio.to_thread(self._load)
+        await self._batching.alone(partial(self._take, fresh))
+
+    async def watch(self) -> None:
+        """Look after the index for ever: notice when it cannot be reached, and open it when it can again."""
+        while True:
+            await self._batching.alone(self._probe)
+            await asyncio.sleep(WATCH_EVERY)
+
+    def close(self) -> None:
+        """Wait for the work at hand, and release the index."""
+        self._batching.close()
+        self._index.close()
+
+    def _look_up(self) -> None:
+        info = self._index.info
+        self._teacher: str = info["teacher"]
+        self._count: int = info["passages"]
+        self._fields: dict[str, Kind] = info["fields"]
+
+    def _load(self) -> tuple[dict[str, MultiVectorEncoder], LanguageRouting]:
+        encoders = {}
+        for language, source in self._sources.items():
+            encoder = load_encoder(source)
+            teacher = fingerprint(encoder)
+            if teacher != self._teacher:
+                raise OpticalError(
+                    f"The index {self._place} was built with teacher {self._teacher}, but the encoder for {language}, "
+                    f"{source}, belongs to {teacher}. Give one distilled from the teacher that built the index."
+                )
+            self._index.search("?", encoder, 1)  # the first is slow, and may find something wrong
+            encoders[language] = encoder
+        return encoders, LanguageRouting(encoders)
+
+    def _take(self, fresh: tuple[dict[str, MultiVectorEncoder], LanguageRouting]) -> None:
+        self._encoders, self._routing = fresh
+
+    def _decide(self, text: str, language: str) -> Decision:
+        if not text.strip():
+            raise RefusedError("The query is empty. Give it at least one word.")
+        if language == AUTOMATIC:
+            return self._routing.decide(text)
+        if language not in self._sources:
+            raise RefusedError(
+                f"There is no encoder for {language!r}. Choose {AUTOMATIC} or one of: {', '.join(self._sources)}."
+            )
+        return Decision((language,), {language: 1.0})
+
+    def _check_filter(self, filter: str | None) -> None:
+        try:
+            if filter is not None:
+                parse_filter(filter, self._fields)
+        except OpticalError as error:
+            raise RefusedError(str(error)) from error
+        except RecursionError as error:
+            raise RefusedError("The filter is nested too deeply. Make it simpler.") from error
+
+    def _work(self, language: str, queries: Sequence[_Query]) -> list[Any]:
+        """Encode, and search with, what is good of a batch; what is not gets its exception."""
+        self.metrics.batch(len(queries))
+        encoder = self._encoders[language]
+        results: dict[int, Any] = {}
+        for place, query in enumerate(queries):
+            try:
+                check_query_texts([query.text], encoder)
+            except OpticalError as error:
+                results[place] = RefusedError(str(error))
+        good = [place for place in range(len(queries)) if place not in results]
+        texts = [queries[place].text for place in good]
+        vectors = dict(
+            zip(
+                good,
+                encoder.encode_query(texts, batch_size=LARGEST_BATCH, convert_to_numpy=True),
+                strict=True,
+            )
+        )
+        searched: dict[str | None, list[int]] = {}
+        for place in good:
+            if queries[place].k:
+                searched.setdefault(queries[place].filter, []).append(place)
+            else:
+                results[place] = vectors[place]
+        for filter, places in searched.items():
+            k = max(queries[place].k for place in places)
+            hits = self._search([vectors[place] for place in places], k, filter)
+            results |= {place: each[: queries[place].k] for place, each in zip(places, hits, strict=True)}
+        return [results[place] for place in range(len(queries))]
+
+    def _search(self, vectors: list[Vectors], k: int, filter: str | None) -> list[list[Hit]]:
+        try:
+            return self._index.search_vectors(list(map(torch.from_numpy, vectors)), k, filter=filter)
+        except OpticalError as error:  # all that a client can do wrong was checked before
+            self._lose(error)
+            raise UnavailableError("The index cannot be reached now. Ask again in a moment.") from error
+
+    async def _explained(self, text: str, found: Found) -> Found:
+        hit = found.hit
+        passage = Passage(hit.id, hit.text, hit.title).content
+        try:
+            # One by one, so that others get their turns in between.
+            explanation = await self._batching.alone(
+                lambda: explain(text, passage, self._encoders[found.language])
+            )
+        except OpticalError as error:
+            raise RefusedError(str(error)) from error
+        return dataclasses.replace(found, explanation=explanation)
+
+    def _probe(self) -> None:
+        try:
+            if self._ready:
+                _ = self._index.count
+            else:
+                self._open_again()
+        except Exception as error:  # whatever it is, there is nothing better to do than to try again
+            self._lose(error)
+
+    def _open_again(self) -> None:
+        with contextlib.suppress(OpticalError, OSError):
+            self._index.close()
+        index = Index.open(self._place)
+        teacher = index.info["teacher"]
+        if teacher != self._teacher:
+            index.close()
+            raise OpticalError(f"It is now one of teacher {teacher}, and no longer of {self._teacher}.")
+        self._index = index
+        self._look_up()
+        logger.warning("The index %s can be reached again.", self._place)
+        self._ready = True
+
+    def _lose(self, error: Exception) -> None:
+        if self._ready:
+            logger.error("The index %s cannot be reached: %s", self._place, error)
+        self._ready = False

@@ -1,0 +1,152 @@
+"""The service without HTTP: batches of unequal queries, an index that goes and comes back, new encoders."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sentence_transformers import MultiVectorEncoder
+
+from optical.collections import Passage
+from optical.errors import OpticalError
+from optical.index import Index
+from optical.serving import RefusedError, SearchService, UnavailableError
+from optical.serving import search as search_module
+
+from ..distillation.toy import DICTIONARY
+from .conftest import PAIRS, Made
+
+
+@pytest.fixture
+def service(made: Made, tmp_path: Path) -> Iterator[SearchService]:
+    encoder = shutil.copytree(made.encoders["sw"], tmp_path / "sw")
+    service = SearchService(made.copy_index(tmp_path), {"sw": str(encoder)})
+    yield service
+    service.close()
+
+
+def batches(service: SearchService) -> tuple[float, float]:
+    """Number of batches, and of queries in them."""
+    lines = service.metrics.text(ready=True).decode().splitlines()
+    values = dict(each.rsplit(" ", 1) for each in lines if not each.startswith("#"))
+    return float(values["optical_batch_queries_count"]), float(values["optical_batch_queries_sum"])
+
+
+def test_queries_that_arrive_together_are_one_batch_and_are_answered_each_as_alone(
+    service: SearchService, made: Made, encoder: MultiVectorEncoder, tmp_path: Path
+) -> None:
+    async def together() -> list:
+        asked = [service.search(foreign, k=1 + n % 4) for n, (_, foreign) in enumerate(PAIRS[:20])]
+        return await asyncio.gather(*asked, service.search("river " * 80), return_exceptions=True)
+
+    *answers, refused = asyncio.run(together())
+    assert batches(service) == (1, 21)
+    assert isinstance(refused, RefusedError)
+    assert "64 at most" in str(refused)
+    service.close()
+    with Index.open(tmp_path / "index") as index:
+        for n, answer in enumerate(answers):
+            expected = index.search(PAIRS[n][1], encoder, 1 + n % 4)
+            assert [each.hit.id for each in answer.found] == [each.id for each in expected]
+            scores = [each.hit.score for each in answer.found]
+            assert scores == pytest.approx([each.score for each in expected], rel=1e-4)
+
+
+def test_one_batch_may_have_several_filters(service: SearchService) -> None:
+    async def together() -> list:
+        conditions = [None, 'source = "who"', 'source = "library"']
+        return await asyncio.gather(*(service.search("river", k=60, filter=each) for each in conditions))
+
+    every, who, library = ({each.hit.id for each in answer.found} for answer in asyncio.run(together()))
+    assert batches(service) == (1, 3)
+    assert who | library == every
+    assert len(who) == len(library) == 30
+
+
+def test_an_index_that_cannot_be_reached_is_said_so_and_comes_back_by_itself(
+    service: SearchService,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(search_module, "WATCH_EVERY", 0.01)
+    caplog.set_level(logging.WARNING, logger="optical")
+    elsewhere = tmp_path / "elsewhere"
+
+    async def lose_and_find() -> None:
+        service._index.close()
+        (tmp_path / "index").rename(elsewhere)
+        with pytest.raises(UnavailableError, match="cannot be reached now"):
+            await service.search("river")
+        assert not service.ready
+        watching = asyncio.create_task(service.watch())
+        await asyncio.sleep(0.05)
+        assert not service.ready
+        with pytest.raises(UnavailableError):
+            await service.search("river")
+        elsewhere.rename(tmp_path / "index")
+        while not service.ready:
+            await asyncio.sleep(0.01)
+        assert len((await service.search("river", k=3)).found) == 3
+        watching.cancel()
+
+    asyncio.run(lose_and_find())
+    said = [each.message for each in caplog.records if each.name.startswith("optical.serving")]
+    assert len(said) == 2, "once when it went, once when it came back"
+    assert "cannot be reached" in said[0]
+    assert "again" in said[1]
+
+
+def test_an_index_of_another_teacher_does_not_come_back(
+    service: SearchService, made: Made, tmp_path: Path
+) -> None:
+    service._index.close()
+    shutil.rmtree(tmp_path / "index")
+    stranger = MultiVectorEncoder(made.stranger, device="cpu")
+    Index.create(tmp_path / "index", stranger, [Passage("p", "river water")]).close()
+    for _ in range(3):
+        service._lose(OpticalError("gone"))
+        service._probe()
+        assert not service.ready
+
+
+def test_new_encoders_are_taken_without_losing_a_query(
+    service: SearchService, made: Made, tmp_path: Path
+) -> None:
+    async def reload_under_load() -> None:
+        word = DICTIONARY["river"]
+        before = (await service.encode(word))[1]
+        shutil.rmtree(tmp_path / "sw")
+        shutil.copytree(made.encoders["en"], tmp_path / "sw")
+        reloading = asyncio.create_task(service.reload())
+        answered = 0
+        while not reloading.done():
+            await asyncio.gather(*(service.search(foreign, k=2) for _, foreign in PAIRS[:5]))
+            answered += 5
+        await reloading
+        after = (await service.encode(word))[1]
+        expected = MultiVectorEncoder(made.encoders["en"], device="cpu").encode_query(word)
+        assert after == pytest.approx(expected, abs=1e-5)
+        assert len(before) == 3  # [CLS], the word, [SEP]
+        assert len(after) > 3
+        assert answered >= 5
+
+    asyncio.run(reload_under_load())
+
+
+def test_encoders_that_cannot_be_loaded_leave_those_before(
+    service: SearchService, made: Made, tmp_path: Path
+) -> None:
+    async def reload_in_vain() -> None:
+        before = (await service.encode("river"))[1]
+        shutil.rmtree(tmp_path / "sw")
+        with pytest.raises(OpticalError, match="sw"):
+            await service.reload()
+        shutil.copytree(made.stranger, tmp_path / "sw")
+        with pytest.raises(OpticalError, match=r"was built with teacher .* belongs to"):
+            await service.reload()
+        assert (await service.encode("river"))[1] == pytest.approx(before)
+
+    asyncio.run(reload_in_vain())
