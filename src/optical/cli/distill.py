@@ -19,13 +19,14 @@ from optical.cli.options import (
     Strict,
     Teacher,
 )
+from optical.models import TINY_EN
 
 
 def distill(
     context: typer.Context,
-    teacher: Teacher,
     bitext: Bitext,
     output: Output,
+    teacher: Teacher = TINY_EN,
     recipe: Annotated[
         str | None,
         typer.Option(

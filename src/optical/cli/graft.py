@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from optical.cli.options import Bitext, Dimension, Output, Seed, Strict, Teacher
+from optical.models import TINY_EN
 
 
 def graft(
-    teacher: Teacher,
     bitext: Bitext,
     output: Output,
+    teacher: Teacher = TINY_EN,
     student: Annotated[
         str,
         typer.Option(

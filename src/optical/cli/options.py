@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
-Teacher = Annotated[str, typer.Option(help="English encoder: Hub id or folder.")]
+Teacher = Annotated[
+    str,
+    typer.Option(
+        help="English encoder: optical-tiny-en, which comes with the package, a Hub id or a folder."
+    ),
+]
 Bitext = Annotated[
     list[str],
     typer.Option(
@@ -16,7 +21,8 @@ Bitext = Annotated[
 ]
 Output = Annotated[Path, typer.Option(help="Folder to make; must not exist.")]
 Encoder = Annotated[
-    str, typer.Option(help="Folder made by graft or distill, or any encoder (Hub id or folder).")
+    str,
+    typer.Option(help="Folder made by graft or distill, or any encoder (Hub id, folder or optical-tiny-en)."),
 ]
 Dimension = Annotated[
     int, typer.Option(help="Size of token vectors, for a teacher that is no late-interaction model.")

@@ -18,11 +18,11 @@ from optical.cli.options import (
     Strict,
     Teacher,
 )
+from optical.models import TINY_EN
 
 
 def supervise(
     context: typer.Context,
-    teacher: Teacher,
     queries: Annotated[
         str, typer.Option(help="Queries in the new language: TSV (id, text), .jsonl or BEIR folder.")
     ],
@@ -33,6 +33,7 @@ def supervise(
         str, typer.Option(help="Relevant passages of the queries: TREC or BEIR, 1 and above is relevant.")
     ],
     output: Output,
+    teacher: Teacher = TINY_EN,
     negatives: Annotated[
         str | None,
         typer.Option(
