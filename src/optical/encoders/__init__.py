@@ -3,6 +3,7 @@
 from optical.encoders.artefact import PROVENANCE_FILE, assemble, read_provenance, save_artefact, versions
 from optical.encoders.fingerprint import fingerprint
 from optical.encoders.loading import load_encoder
+from optical.encoders.onnx_queries import export_onnx, load_query_encoder
 from optical.encoders.sides import (
     document_modules,
     query_lengths,
@@ -20,8 +21,10 @@ __all__ = [
     "assemble",
     "document_modules",
     "encode_tokens",
+    "export_onnx",
     "fingerprint",
     "load_encoder",
+    "load_query_encoder",
     "make_student",
     "query_lengths",
     "query_limit",
