@@ -43,7 +43,7 @@ def export_onnx(encoder_folder: str | Path, *, int8: bool = False) -> Path:
 
     The folder ``onnx-query`` in it holds the graph and ``query.json``, which says what it was made from; an earlier
     export is replaced. For every other use the encoder stays as it is. The graph's vectors are compared with the
-    encoder's before anything is written.
+    encoder's before the folder appears.
 
     Args:
         encoder_folder: a saved artefact or late-interaction checkpoint.
@@ -67,22 +67,20 @@ def export_onnx(encoder_folder: str | Path, *, int8: bool = False) -> Path:
     encoder = load_encoder(folder)
     digest = fingerprint(encoder, "query")
     side = _Side(encoder, folder)
-    with create_folder(folder / f"{FOLDER}.new") as new:
-        with _silence():
-            side.write(new / _GRAPH)
-            side.check(new / _GRAPH)
-            if int8:
-                _quantise(new / _GRAPH)
+    target = folder / FOLDER
+    shutil.rmtree(target, ignore_errors=True)
+    with create_folder(target) as new, _silence():
+        side.write(new / _GRAPH)
+        side.check(new / _GRAPH)
+        if int8:
+            _quantise(new / _GRAPH)
         description = {
             "query_side": digest,
             "arithmetic": "int8" if int8 else "float32",
             "versions": versions("onnx", "onnxruntime", "onnxscript"),
         }
         (new / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    # As late as this, so that an export that fails leaves the earlier one.
-    target = folder / FOLDER
-    shutil.rmtree(target, ignore_errors=True)
-    return (folder / f"{FOLDER}.new").rename(target)
+    return target
 
 
 def load_query_encoder(name_or_folder: str | Path) -> MultiVectorEncoder:
@@ -126,7 +124,32 @@ def load_query_encoder(name_or_folder: str | Path) -> MultiVectorEncoder:
     first, *rest = query_modules(encoder)
     masks = [module for module in rest if isinstance(module, MultiVectorMask)]
     queries = MultiVectorEncoder(modules=[_run_by(session, first), *masks], prompts=encoder.prompts)
-    return assemble(queries, encoder).eval()
+    joined = assemble(queries, encoder)
+    return _OnnxEncoder(
+        modules=list(joined.children()),
+        prompts=joined.prompts,
+        similarity_fn_name=joined.similarity_fn_name,
+        device=str(encoder.device),
+    ).eval()
+
+
+class _OnnxEncoder(MultiVectorEncoder):
+    def encode_query(self, inputs: Any, *arguments: Any, **options: Any) -> Any:
+        """Encode as the library does; a single plain query goes past what the library does for large batches.
+
+        For every call it walks several times over all modules of both sides, which takes longer than a small
+        encoder takes for the query.
+        """
+        alone = isinstance(inputs, str) or len(inputs) == 1
+        if arguments or not alone or not options.keys() <= {"batch_size", "convert_to_numpy"}:
+            return super().encode_query(inputs, *arguments, **options)
+        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        with torch.inference_mode():
+            features = self.preprocess(texts, prompt=self.prompts.get("query") or None, task="query")
+            features = self(features, task="query")
+        vectors = features[_OUTPUT][0][features["attention_mask"][0].bool()]
+        vectors = vectors.numpy() if options.get("convert_to_numpy") else vectors.to(self.device)
+        return vectors if isinstance(inputs, str) else [vectors]
 
 
 class _Side(nn.Module):
@@ -134,6 +157,7 @@ class _Side(nn.Module):
 
     def __init__(self, encoder: MultiVectorEncoder, name: Path) -> None:
         super().__init__()
+        first: Any
         first, *rest = query_modules(encoder)
         for module, kinds in (
             (first, Transformer),
@@ -148,19 +172,18 @@ class _Side(nn.Module):
         # The mask only chooses among the vectors; it works on what the graph returns.
         self._steps = nn.ModuleList(each for each in (first, *rest) if not isinstance(each, MultiVectorMask))
         self.eval().to("cpu", torch.float32)
+        self._names: list[str] = list(first.tokenizer.model_input_names)
 
     def forward(self, *tensors: Tensor) -> Tensor:
         features: dict[str, Any] = dict(zip(self._names, tensors, strict=True))
         for step in self._steps:
             features = step(features)
-        return features[_OUTPUT]
-
-    @property
-    def _names(self) -> Sequence[str]:
-        return _input_names(self._steps[0])
+        vectors: Tensor = features[_OUTPUT]
+        return vectors
 
     def _inputs(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
-        features = self._steps[0].preprocess(list(texts), prompt=self._prompt, task="query")
+        transformer: Any = self._steps[0]
+        features = transformer.preprocess(list(texts), prompt=self._prompt, task="query")
         return tuple(features[name] for name in self._names)
 
     def write(self, path: Path) -> None:
@@ -169,7 +192,7 @@ class _Side(nn.Module):
             self,
             self._inputs(_EXAMPLES),
             path,
-            input_names=list(self._names),
+            input_names=self._names,
             output_names=[_OUTPUT],
             dynamo=True,
             dynamic_shapes=(tuple(anything for _ in self._names),),
@@ -189,10 +212,6 @@ class _Side(nn.Module):
                 f"The exported query side makes other vectors than PyTorch does (by up to {difference:.1g}). Use the "
                 "encoder without an export."
             )
-
-
-def _input_names(transformer: Transformer) -> list[str]:
-    return list(transformer.tokenizer.model_input_names)
 
 
 def _quantise(graph: Path) -> None:
@@ -218,7 +237,7 @@ def _run(session: Any, tensors: dict[str, Tensor]) -> Tensor:
 
 
 def _run_by(session: Any, transformer: Transformer) -> Transformer:
-    """Return a copy of ``transformer`` whose model is ``session``: the place where sentence-transformers puts its own."""
+    """Return a copy of ``transformer`` with ``session`` as its model, where sentence-transformers' backends go, too."""
     copied = copy.copy(transformer)
     copied._modules = {}
     copied.model = _Model(session, transformer.config)
