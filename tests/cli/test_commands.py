@@ -20,7 +20,7 @@ from optical.distillation import RECIPES, Settings
 from ..distillation.toy import make_pairs
 from .conftest import Outcome
 
-COMMANDS = ("graft", "distill", "supervise", "index", "search", "evaluate", "align", "study", "demo")
+COMMANDS = ("graft", "distill", "supervise", "index", "search", "evaluate", "align", "study", "demo", "teach")
 NOISE = re.compile(r"Writing model|Loading weights|widget|Warning|\[transformers\]")
 SMALL = ("--steps", 4, "--batch-size", 16, "--held-back", 40, "--evaluations", 2)
 
@@ -115,6 +115,36 @@ def test_python_m_optical_is_the_command_line() -> None:
         [sys.executable, "-m", "optical", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"{optical.__version__}\n"
+
+
+def test_a_teacher_is_made_from_text_and_judged_queries(
+    command: Callable[..., Outcome], teacher: Path, tmp_path: Path
+) -> None:
+    pairs = make_pairs(60)
+    text, queries, passages, qrels = (tmp_path / name for name in ("text.txt", "q.tsv", "p.tsv", "qrels.tsv"))
+    text.write_text("".join(f"{english}\n" for english, _ in pairs))
+    queries.write_text(
+        "".join(f"q{n}\t{' '.join(english.split()[:3])}\n" for n, (english, _) in enumerate(pairs))
+    )
+    passages.write_text("".join(f"p{n}\t{english}\n" for n, (english, _) in enumerate(pairs)))
+    qrels.write_text("".join(f"q{n}\tp{n}\t1\n" for n in range(60)))
+    small, ranker = tmp_path / "small", tmp_path / "ranker"
+    quick = ("--steps", 2, "--batch-size", 8, "--held-back", 10, "--evaluations", 1)
+    sizes = ("--layers", 1, "--width", 32, "--embedding-width", 16)
+    made = command("teach", "tokens", "--teacher", teacher, "--text", text, "--output", small, *quick, *sizes)
+    assert made.code == 0, made.err
+    assert "60 texts" in made.out
+    assert f"Saved to {small}." in made.out
+    places = ("--queries", queries, "--passages", passages, "--qrels", qrels)
+    done = command("teach", "ranking", "--encoder", small, *places, "--output", ranker, *quick)
+    assert done.code == 0, done.err
+    assert re.search(r"Judged queries: \d+ for training", done.out)
+    assert "MRR@10" in done.out
+    refused = command(
+        "teach", "ranking", "--encoder", small, *places, "--output", tmp_path / "b", *quick, "--depth", 1
+    )
+    assert refused.code == 2
+    assert "hard_negatives is 1, of a depth of 1" in refused.err
 
 
 def test_help_names_all_commands(command: Callable[..., Outcome]) -> None:

@@ -1,10 +1,12 @@
 import logging
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from sentence_transformers import MultiVectorEncoder
 
 from optical.encoders import load_encoder
@@ -90,6 +92,50 @@ def test_a_damaged_folder_is_named(bert_folder: Path, tmp_path: Path, damage: st
         file.write_bytes(content[: len(content) // 2])
     with pytest.raises(OpticalError, match=str(folder)):
         load_encoder(folder, dimension=8)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("cut", "is damaged or incomplete (its weights do not fit its configuration)"),
+        (
+            "dropped",
+            "lacks 1 of the weights that its configuration asks for; the first is encoder.layer.1.output.dense",
+        ),
+    ],
+)
+def test_weights_are_never_drawn_at_random(bert_folder: Path, tmp_path: Path, change: str, says: str) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(bert_folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    name = "encoder.layer.1.output.dense.weight"
+    if change == "cut":
+        weights[name] = weights[name][:5].clone()
+    else:
+        del weights[name]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(OpticalError, match=f"^{re.escape(f'{folder} {says}')}"):
+        load_encoder(folder, dimension=8)
+
+
+def test_a_missing_pooler_is_no_damage(bert_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(bert_folder, tmp_path / "bare")
+    weights = load_file(bert_folder / "model.safetensors")
+    bare = {name: weight for name, weight in weights.items() if not name.startswith("pooler.")}
+    assert len(bare) == len(weights) - 2
+    save_file(bare, tmp_path / "bare" / "model.safetensors", metadata={"format": "pt"})
+    whole, loaded = (load_encoder(folder, dimension=8) for folder in (bert_folder, tmp_path / "bare"))
+    assert torch.equal(whole.encode_query(TEXTS[0]), loaded.encode_query(TEXTS[0]))
+
+
+def test_a_hub_that_goes_out_of_reach_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if its configuration were in the cache and nothing else.
+    monkeypatch.setattr("optical.encoders.loading.try_to_load_from_cache", lambda *_: "config.json")
+    with pytest.raises(
+        OpticalError, match=r"^owner/model could not be loaded from the Hub .* the network"
+    ) as refusal:
+        load_encoder("owner/model")
+    assert "damaged" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", ["./missing", "no-such-owner/no-such-model", "no such model!"])

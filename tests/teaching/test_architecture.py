@@ -7,7 +7,9 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.encoders import load_encoder, query_transformer
 from optical.errors import OpticalError
-from optical.teaching.architecture import principal_encoder, small_encoder
+from optical.teaching.architecture import keep_most, load_larger, small_encoder
+
+from ..distillation.toy import make_pairs
 
 TEXTS = [
     "the farmer sold the cow",
@@ -65,7 +67,8 @@ def test_sizes_that_do_not_fit(tiny_teacher: MultiVectorEncoder, sizes: dict[str
 
 
 def test_the_principal_projection_keeps_the_most(bert_folder: Path) -> None:
-    kept = principal_encoder(bert_folder, TEXTS, 6)
+    kept = load_larger(bert_folder, 6)
+    keep_most(kept, TEXTS)
     body = query_transformer(kept).eval()
     with torch.no_grad():
         states = [body(body.preprocess([text]))["token_embeddings"][0].double() for text in TEXTS]
@@ -76,9 +79,17 @@ def test_the_principal_projection_keeps_the_most(bert_folder: Path) -> None:
     assert np.square(unit @ weight.T).sum() == pytest.approx(best, rel=1e-4)
 
 
+def test_the_order_of_many_texts_does_not_matter(bert_folder: Path) -> None:
+    texts = [english for english, _ in make_pairs(2100)]
+    first, second = load_larger(bert_folder, 6), load_larger(bert_folder, 6)
+    keep_most(first, texts)
+    keep_most(second, texts[::-1])
+    assert torch.allclose(first[1].linear.weight, second[1].linear.weight, atol=1e-5)
+
+
 def test_a_late_interaction_encoder_stays_as_it_is(tiny_teacher: MultiVectorEncoder, tmp_path: Path) -> None:
     tiny_teacher.save_pretrained(str(tmp_path / "teacher"))
-    taken = principal_encoder(tmp_path / "teacher", TEXTS, 4)
+    taken = load_larger(tmp_path / "teacher", 4)
     assert torch.equal(
         taken.encode_query("the river"), load_encoder(tmp_path / "teacher").encode_query("the river")
     )

@@ -64,7 +64,7 @@ def untrained_student(
 
     def make(folder: Path) -> None:
         student = make_student(kind, teacher, bitext, seed=seed)
-        _switch_off_dropout(student.encoder)
+        switch_off_dropout(student.encoder)
         assemble(student.encoder, teacher).save_pretrained(str(folder), create_model_card=False)
         origin = {"kind": student.kind, **student.origin}
         (folder / _ORIGIN_FILE).write_text(json.dumps(origin), encoding="utf-8")
@@ -78,7 +78,8 @@ def read_origin(start: Path) -> dict[str, Any]:
     return dict(json.loads((start / _ORIGIN_FILE).read_text(encoding="utf-8")))
 
 
-def _switch_off_dropout(encoder: MultiVectorEncoder) -> None:
+def switch_off_dropout(encoder: MultiVectorEncoder) -> None:
+    """Make ``encoder``, once it is saved and loaded, compute the same in training as in evaluation."""
     # The student starts as a copy that nearly works and has a dense target: noise only slows it down.
     config = query_transformer(encoder).auto_model.config
     for name, value in vars(config).items():

@@ -2,7 +2,13 @@
 
 from optical.encoders.artefact import PROVENANCE_FILE, assemble, read_provenance, save_artefact, versions
 from optical.encoders.fingerprint import fingerprint
-from optical.encoders.loading import is_late_interaction, load_encoder, load_transformer, project_tokens
+from optical.encoders.loading import (
+    is_late_interaction,
+    load_cross_encoder,
+    load_encoder,
+    load_transformer,
+    project_tokens,
+)
 from optical.encoders.onnx_queries import export_onnx, load_query_encoder
 from optical.encoders.sides import (
     document_modules,
@@ -24,6 +30,7 @@ __all__ = [
     "export_onnx",
     "fingerprint",
     "is_late_interaction",
+    "load_cross_encoder",
     "load_encoder",
     "load_query_encoder",
     "load_transformer",

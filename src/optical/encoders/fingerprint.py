@@ -5,18 +5,21 @@ import json
 from typing import Any, Literal
 
 import torch
-from sentence_transformers import MultiVectorEncoder
+from sentence_transformers import CrossEncoder, MultiVectorEncoder
 
 from optical.encoders.sides import document_modules, query_modules
 
 
-def fingerprint(encoder: MultiVectorEncoder, side: Literal["document", "query"] = "document") -> str:
+def fingerprint(
+    encoder: MultiVectorEncoder | CrossEncoder, side: Literal["document", "query"] = "document"
+) -> str:
     """Return 32 hexadecimal digits that name the space of ``encoder``'s passage vectors.
 
     Two encoders with the same fingerprint make the same passage vectors, so an index built with one can be
     searched with the other: every student distilled from a teacher shares the teacher's fingerprint.
     Hashed are the weights on the document side (names, shapes and bytes), its vocabulary, its prompt, and the
-    settings that decide which tokens get a vector. With ``side="query"`` the same of the query side.
+    settings that decide which tokens get a vector. With ``side="query"`` the same of the query side. Of a
+    cross-encoder, which has no sides, all is hashed.
     """
     modules: list[Any] = list(query_modules(encoder) if side == "query" else document_modules(encoder))
     digest = hashlib.blake2b(digest_size=16)

@@ -3,12 +3,13 @@
 import json
 import logging
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from huggingface_hub import HfApi, try_to_load_from_cache
 from safetensors import SafetensorError
-from sentence_transformers import MultiVectorEncoder
+from sentence_transformers import CrossEncoder, MultiVectorEncoder
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.util import load_file_path
@@ -19,6 +20,7 @@ from optical.models import bundled_folder
 logger = logging.getLogger(__name__)
 
 _PROJECTION_SEED = 0
+_Model = TypeVar("_Model", CrossEncoder, MultiVectorEncoder)
 
 
 def load_encoder(name_or_folder: str | Path, *, dimension: int = 128) -> MultiVectorEncoder:
@@ -60,6 +62,21 @@ def load_transformer(name_or_folder: str | Path) -> Transformer:
             f"{name_or_folder} starts with a {type(transformer).__name__} module. Choose a plain transformer encoder."
         )
     return transformer
+
+
+def load_cross_encoder(name_or_folder: str | Path) -> CrossEncoder:
+    """Load a cross-encoder that gives a pair of texts one score.
+
+    Raises:
+        OpticalError: no such folder or Hub id, it is damaged, it is no cross-encoder, or it gives several scores.
+    """
+    encoder = _open(str(name_or_folder), CrossEncoder)
+    if encoder.num_labels != 1:
+        raise OpticalError(
+            f"The cross-encoder {name_or_folder} gives {encoder.num_labels} scores to a pair of texts. Choose one that "
+            "gives one, for ranking."
+        )
+    return encoder
 
 
 def project_tokens(transformer: Transformer, dimension: int, *, seed: int) -> MultiVectorEncoder:
@@ -134,11 +151,45 @@ def _locate(name: str) -> str:
 
 
 def _load(name: str) -> MultiVectorEncoder:
+    return _open(name, MultiVectorEncoder)
+
+
+def _open(name: str, kind: type[_Model]) -> _Model:
     located = _locate(name)
     try:
-        return MultiVectorEncoder(located)
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).partition("\n")[0]
+        model = kind(located)
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        unfit = isinstance(error, RuntimeError)
+        reason = "its weights do not fit its configuration" if unfit else str(error).partition("\n")[0]
+        if not Path(located).exists():
+            raise OpticalError(
+                f"{name} could not be loaded from the Hub ({reason}). Check the network, or give a local folder."
+            ) from error
         raise OpticalError(
             f"{name} is damaged or incomplete ({reason}). Copy or download the encoder again."
         ) from error
+    missing = _not_loaded(model)
+    if missing:
+        raise OpticalError(
+            f"{name} lacks {len(missing)} of the weights that its configuration asks for; the first is {missing[0]}. "
+            f"Copy or download it again, or give a {kind.__name__} that is complete."
+        )
+    return model
+
+
+def _not_loaded(model: MultiVectorEncoder | CrossEncoder) -> list[str]:
+    """Return the names of the weights that were drawn at random because no file holds them."""
+    missing: list[str] = []
+    for module in model.modules():
+        if isinstance(module, Transformer):
+            # transformers marks what it has read from a file.
+            weights = dict(module.auto_model.named_parameters())
+            absent = [
+                name for name, weight in weights.items() if not getattr(weight, "_is_hf_initialized", False)
+            ]
+            if len(absent) < len(weights):
+                missing += absent
+    # Many checkpoints come without a pooler, which token vectors do not go through.
+    return [name for name in missing if isinstance(model, CrossEncoder) or "pooler" not in name.split(".")]

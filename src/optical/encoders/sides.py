@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-from sentence_transformers import MultiVectorEncoder
+from sentence_transformers import CrossEncoder, MultiVectorEncoder
 from sentence_transformers.base.modules import Router, Transformer
 from torch import nn
 
 
-def query_modules(encoder: MultiVectorEncoder) -> list[nn.Module]:
+def query_modules(encoder: MultiVectorEncoder | CrossEncoder) -> list[nn.Module]:
     """Return the modules that turn a query into token vectors, in order."""
     return _route(encoder, "query")
 
 
-def document_modules(encoder: MultiVectorEncoder) -> list[nn.Module]:
+def document_modules(encoder: MultiVectorEncoder | CrossEncoder) -> list[nn.Module]:
     """Return the modules that turn a passage into token vectors, in order."""
     return _route(encoder, "document")
 
@@ -44,7 +44,7 @@ def query_limit(encoder: MultiVectorEncoder) -> int | None:
     return min((int(limit) for limit in limits if limit is not None), default=None)
 
 
-def _route(encoder: MultiVectorEncoder, task: str) -> list[nn.Module]:
+def _route(encoder: MultiVectorEncoder | CrossEncoder, task: str) -> list[nn.Module]:
     modules = list(encoder.children())
     if len(modules) == 1 and isinstance(modules[0], Router):
         return list(modules[0].sub_modules[task])

@@ -123,6 +123,26 @@ def read_judged_queries(
     )
 
 
+def require_enough(training: int, development: int, step: int) -> None:
+    """Raise :class:`OpticalError` if there are too few queries to train on or to hold back.
+
+    Args:
+        training: queries to train on.
+        development: queries held back.
+        step: queries that one step takes.
+    """
+    if development < 2:
+        raise OpticalError(
+            f"Only {training + development} queries have a relevant passage, too few to hold any back for "
+            "development. Give more."
+        )
+    if training < step:
+        raise OpticalError(
+            f"Only {training} queries are left to train on, fewer than the {step} of one step. Lower batch_size, or "
+            "give more."
+        )
+
+
 def _relevant(
     judgements: Judgements, texts: Mapping[str, str], queries: str | Path, path: str | Path
 ) -> Judgements:

@@ -21,7 +21,7 @@ from optical.errors import OpticalError
 from optical.files import create_folder, require_absent
 from optical.supervision.batches import QueryCollator, draw_rows
 from optical.supervision.development import RankingEvaluator
-from optical.supervision.examples import JudgedQueries, read_judged_queries
+from optical.supervision.examples import JudgedQueries, read_judged_queries, require_enough
 from optical.supervision.passage_vectors import passage_vectors
 from optical.supervision.ranking_loss import RankingLoss, parse_terms
 from optical.supervision.settings import SupervisionSettings
@@ -82,7 +82,7 @@ def supervise(
     state = PartialState(cpu=not torch.accelerator.is_available())
     training, development = examples.split(chosen.held_back, chosen.seed)
     step = chosen.batch_size * state.num_processes
-    _require_enough(len(training), len(development), step)
+    require_enough(len(training), len(development), step)
     encoder = load_teacher(str(teacher), chosen.dimension)
     sides = [fingerprint(encoder, "query"), fingerprint(encoder)]
     with work_folder(target, identity(chosen, sides, examples.digest() + pairs.digest()), state) as work:
@@ -157,19 +157,6 @@ def _require_matching(
         raise OpticalError(
             f"The objective {settings.objective!r} does not look at translations. Leave them out, or choose "
             "'contrastive + kl'."
-        )
-
-
-def _require_enough(training: int, development: int, step: int) -> None:
-    if development < 2:
-        raise OpticalError(
-            f"Only {training + development} queries have a relevant passage, too few to hold any back for "
-            "development. Give more."
-        )
-    if training < step:
-        raise OpticalError(
-            f"Only {training} queries are left to train on, fewer than the {step} of one step. Lower batch_size, or "
-            "give more."
         )
 
 

@@ -1,5 +1,7 @@
 """The body of a small encoder, started from a larger one of the same vocabulary."""
 
+import hashlib
+import heapq
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,31 +93,40 @@ def small_encoder(
     return project_tokens(small, teacher.get_embedding_dimension(), seed=seed)
 
 
-def principal_encoder(name_or_folder: str | Path, texts: Sequence[str], dimension: int) -> MultiVectorEncoder:
-    r"""Load an encoder as :func:`optical.encoders.load_encoder` does, but with the projection that keeps most.
-
-    With the mean :math:`C` of :math:`x x^\top` over the unit token vectors :math:`x` of some texts it is
-    :math:`\operatorname{argmax}_P \operatorname{tr}(P C P^\top)` among the matrices with orthonormal rows: the first
-    eigenvectors of :math:`C`. A late-interaction checkpoint is taken as it is.
-
-    Args:
-        name_or_folder: Hub id or local folder.
-        texts: of which the first 2,000 are looked at.
-        dimension: of the projection.
+def load_larger(name_or_folder: str | Path, dimension: int) -> MultiVectorEncoder:
+    """Load an encoder as :func:`optical.encoders.load_encoder` does, in silence: the projection is to be replaced.
 
     Raises:
         OpticalError: the encoder cannot be loaded, or is narrower than ``dimension``.
     """
     if is_late_interaction(name_or_folder):
         return load_encoder(name_or_folder)
-    transformer = load_transformer(name_or_folder)
+    return project_tokens(load_transformer(name_or_folder), dimension, seed=0).eval()
+
+
+def keep_most(encoder: MultiVectorEncoder, texts: Sequence[str]) -> None:
+    r"""Replace the projection that :func:`optical.encoders.project_tokens` made by the one that keeps most.
+
+    With the mean :math:`C` of :math:`x x^\top` over the unit token vectors :math:`x` of some texts it is
+    :math:`\operatorname{argmax}_P \operatorname{tr}(P C P^\top)` among the matrices with orthonormal rows: the first
+    eigenvectors of :math:`C`.
+
+    Args:
+        encoder: is changed.
+        texts: of which 2,000 are looked at, the same whatever their order.
+    """
+    transformer = query_transformer(encoder)
+    projection = encoder[1].linear.weight
     whole = project_tokens(transformer, transformer.get_embedding_dimension(), seed=0).eval()
-    encoder = project_tokens(transformer, dimension, seed=0).eval()
-    vectors = torch.cat([v.float().cpu() for v in whole.encode_query(list(texts[:_SAMPLE]), batch_size=64)])
-    directions = _principal_directions(vectors, dimension)
+    sample = heapq.nsmallest(_SAMPLE, texts, key=_draw)
+    vectors = torch.cat([v.float().cpu() for v in whole.encode_query(sample, batch_size=64)])
+    directions = _principal_directions(vectors, len(projection))
     with torch.no_grad():
-        encoder[1].linear.weight.copy_(directions.T @ whole[1].linear.weight.cpu())
-    return encoder
+        projection.copy_(directions.T @ whole[1].linear.weight.cpu())
+
+
+def _draw(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def _principal_directions(vectors: Tensor, count: int) -> Tensor:

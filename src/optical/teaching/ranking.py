@@ -1,6 +1,5 @@
 """An encoder learns to rank: judged queries, hard negatives that it finds itself, scores of a cross-encoder."""
 
-import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,24 +7,23 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from datasets import Dataset
-from sentence_transformers import CrossEncoder, MultiVectorEncoder
+from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.training_args import BatchSamplers
 
-from optical.collections import open_collection, read_queries, write_run
 from optical.distillation.progress import TrainingProgress
 from optical.distillation.run import train_best, work_folder
 from optical.distillation.settings import identity
 from optical.distillation.trainer import make_trainer
 from optical.distillation.untrained import load_teacher
-from optical.encoders import fingerprint, save_artefact, versions
+from optical.encoders import fingerprint, load_cross_encoder, save_artefact, versions
 from optical.errors import OpticalError
-from optical.evaluation import rank
 from optical.files import create_folder, require_absent
-from optical.index import Index
 from optical.supervision import JudgedQueries, read_judged_queries
 from optical.supervision.development import RankingEvaluator
-from optical.teaching.ranking_loss import RankingCollator, make_ranking_loss
+from optical.supervision.examples import require_enough
+from optical.teaching.hard_negatives import REMEDY, digest_passages, mine
+from optical.teaching.ranking_loss import make_ranking_loss
+from optical.teaching.ranking_rows import RankingCollator, draw_rows, numbered_texts, with_scores
 from optical.teaching.settings import RankingSettings
 
 
@@ -45,6 +43,11 @@ def teach_ranking(
     Both sides are trained, so indexes made with the encoder before do not fit the new one. Hard negatives are mined
     from an index of all passages, made with the encoder as it is now. The work in progress lies in ``OUTPUT.partial``;
     a run that was stopped goes on from there when it is called again with the same arguments.
+
+    A mined passage counts as a negative unless it is judged relevant to the query, and so do, without a cross-encoder,
+    the passages of the other queries in a batch, even one that happens to be relevant to this query too or is judged
+    relevant at a lower level. No text stands twice in a batch. Queries with too few hard negatives are left out; their
+    number is in the provenance.
 
     Args:
         encoder: Hub id or folder.
@@ -68,37 +71,38 @@ def teach_ranking(
     objective = "contrastive" if cross_encoder is None else "kl"
     chosen = RankingSettings(student=str(encoder), objective=objective, **settings)
     judged = read_judged_queries(queries, passages, judgements)
-    student = load_teacher(str(encoder), chosen.dimension)
-    sides = [fingerprint(student, "query"), fingerprint(student), str(cross_encoder)]
+    training, development = judged.split(chosen.held_back, chosen.seed)
     state = PartialState(cpu=not torch.accelerator.is_available())
-    with work_folder(target, identity(chosen, sides, judged.digest()), state) as work:
+    step = chosen.batch_size * state.num_processes
+    require_enough(len(training), len(development), step)
+    student = load_teacher(str(encoder), chosen.dimension)
+    fingerprints = [fingerprint(student, "query"), fingerprint(student)]
+    scorer = None if cross_encoder is None else load_cross_encoder(cross_encoder)
+    if scorer is not None:
+        fingerprints.append(fingerprint(scorer))
+    data = judged.digest() + (digest_passages(passages) if chosen.hard_negatives else "")
+    with work_folder(target, identity(chosen, fingerprints, data), state) as work:
         start = work / "student"
+        mined = work / "negatives.run" if chosen.hard_negatives else None
         with state.main_process_first():
             if not start.exists():
                 with create_folder(start) as folder:
                     student.save_pretrained(str(folder), create_model_card=False)
-            mined = work / "negatives.run"
-            if chosen.hard_negatives and not mined.exists():
-                _mine(student, queries, passages, mined, chosen.depth, progress=progress)
-        examples = read_judged_queries(
-            queries,
-            passages,
-            judgements,
-            negatives=mined if chosen.hard_negatives else None,
-            depth=chosen.depth,
-        )
-        training, development = examples.split(chosen.held_back, chosen.seed)
-        step = chosen.batch_size * state.num_processes
-        _require_enough(len(training), len(development), step)
+            if mined is not None and not mined.exists():
+                mine(student, queries, passages, judgements, mined, chosen.depth, progress=progress)
+        examples = read_judged_queries(queries, passages, judgements, negatives=mined, depth=chosen.depth)
+        usable = _with_negatives(examples, training, chosen, step)
         student = MultiVectorEncoder(str(start))
-        rows = _rows(examples, training, chosen, step)
-        if cross_encoder is not None:
-            rows = _scored(rows, str(cross_encoder))
+        texts = numbered_texts(examples)
+        rows = draw_rows(examples, usable, chosen, step)
+        if scorer is not None:
+            with state.main_process_first():
+                rows = with_scores(rows, texts, scorer, work / "scores.npy", progress=progress)
         trainer = make_trainer(
             student,
             rows,
             make_ranking_loss(student, chosen),
-            RankingCollator(student),
+            RankingCollator(student, texts),
             RankingEvaluator(examples, development, None, chosen.seed),
             chosen,
             work / "checkpoints",
@@ -109,11 +113,14 @@ def teach_ranking(
         if state.is_main_process:
             provenance = {
                 "versions": versions(),
-                "started_from": {"name": str(encoder), "fingerprint": sides[1]},
-                "cross_encoder": None if cross_encoder is None else str(cross_encoder),
+                "started_from": {"name": str(encoder), "fingerprint": fingerprints[1]},
+                "cross_encoder": None
+                if scorer is None
+                else {"name": str(cross_encoder), "fingerprint": fingerprints[2]},
                 "judged_queries": {"digest": judged.digest(), "queries": len(judged)},
                 "settings": chosen.as_dict(),
-                "training_queries": len(training),
+                "training_queries": len(usable),
+                "queries_with_too_few_negatives": len(training) - len(usable),
                 "processes": state.num_processes,
                 "device": str(outcome.encoder.device),
                 "seconds": round(time.monotonic() - started, 1),
@@ -126,59 +133,14 @@ def teach_ranking(
     return outcome.encoder
 
 
-def _mine(
-    encoder: MultiVectorEncoder,
-    queries: str | Path,
-    passages: str | Path,
-    mined: Path,
-    depth: int,
-    *,
-    progress: bool,
-) -> None:
-    """Rank all passages for all queries with the encoder as it is, ``depth`` for each."""
-    folder = mined.with_name("index")
-    if not folder.exists():
-        Index.create(folder, encoder, open_collection(passages).passages(), progress=progress).close()
-    with Index.open(folder) as index:
-        run = rank(index, read_queries(queries), encoder, min(depth, index.count), progress=progress)
-    write_run(mined, run, "mined")
-
-
-def _rows(examples: JudgedQueries, training: Sequence[int], settings: RankingSettings, step: int) -> Dataset:
-    """Draw a relevant passage and hard negatives for each training query, as often as the whole run takes."""
-    generator = random.Random(settings.seed)
-    # A query has other negatives each time it comes again. Of the last round, the sampler may use a part.
-    rounds = 1 + settings.steps * step // len(training)
-    texts = examples.passages
-    rows: dict[str, list[str]] = {"query": [], "positive": []}
-    rows.update({f"negative_{number}": [] for number in range(1, settings.hard_negatives + 1)})
-    for query in [query for _ in range(rounds) for query in training]:
-        given = examples.negatives[query]
-        if len(given) < settings.hard_negatives:
-            continue
-        rows["query"].append(examples.queries[query])
-        rows["positive"].append(texts[generator.choice(examples.positives(query))])
-        for number, negative in enumerate(generator.sample(given, settings.hard_negatives), start=1):
-            rows[f"negative_{number}"].append(texts[negative])
-    return Dataset.from_dict(rows)
-
-
-def _scored(rows: Dataset, cross_encoder: str) -> Dataset:
-    """Add the scores that a cross-encoder gives the passages of each row."""
-    scorer = CrossEncoder(cross_encoder)
-    passages = [column for column in rows.column_names if column != "query"]
-    pairs = [(row["query"], row[column]) for row in rows for column in passages]
-    scores = torch.as_tensor(scorer.predict(pairs)).reshape(len(rows), len(passages))
-    return rows.add_column("label", scores.tolist())
-
-
-def _require_enough(training: int, development: int, step: int) -> None:
-    if development < 2:
+def _with_negatives(
+    examples: JudgedQueries, training: Sequence[int], settings: RankingSettings, step: int
+) -> list[int]:
+    """Return the training queries that have enough hard negatives."""
+    usable = [query for query in training if len(examples.negatives[query]) >= settings.hard_negatives]
+    if len(usable) < step:
         raise OpticalError(
-            f"Only {training + development} queries have a relevant passage, too few to hold any back. Give more."
+            f"Only {len(usable)} of {len(training)} training queries have {settings.hard_negatives} hard negatives "
+            f"among the {settings.depth} passages ranked highest, fewer than the {step} queries of one step. {REMEDY}"
         )
-    if training < step:
-        raise OpticalError(
-            f"Only {training} queries are left to train on, fewer than the {step} of one step. Lower batch_size, or "
-            "give more."
-        )
+    return usable

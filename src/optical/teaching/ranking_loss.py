@@ -1,6 +1,6 @@
-"""The losses of learning to rank, which are those of sentence-transformers, and their batches."""
+"""The losses of learning to rank, which are those of sentence-transformers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -47,40 +47,29 @@ class LibraryLoss(Objective):
 
 
 def make_ranking_loss(model: MultiVectorEncoder, settings: RankingSettings) -> LibraryLoss:
-    """Make the loss that the settings ask for: cross-entropy over the passages of a batch, or scores to follow."""
+    r"""Make the loss that the settings ask for: cross-entropy over the passages of a batch, or scores to follow.
+
+    With a temperature :math:`T`, scores :math:`s` of the encoder and :math:`z` of the cross-encoder over the passages
+    of a query the latter is
+
+    .. math:: L = T^2 \operatorname{KL}(\operatorname{softmax}(z) \,\|\, \operatorname{softmax}(s / T))
+
+    The factor is the library's (Hinton et al., 2015, https://arxiv.org/abs/1503.02531). It changes the size of the
+    gradient, which the optimiser evens out, and that of the reported loss.
+    """
     if settings.objective == "kl":
-        return LibraryLoss(model, MultiVectorDistillKLDivLoss(model))
+        return LibraryLoss(
+            model,
+            MultiVectorDistillKLDivLoss(
+                model,
+                student_temperature=settings.temperature,
+                teacher_temperature=1.0,
+                mini_batch_size=settings.chunk,
+            ),
+        )
     return LibraryLoss(
         model,
         CachedMultiVectorMultipleNegativesRankingLoss(
             model, scale=1 / settings.temperature, mini_batch_size=settings.chunk
         ),
     )
-
-
-class RankingCollator:
-    """Turns rows of texts into features: the first column is a query, the others are passages.
-
-    Args:
-        encoder: whose tokenizer and prompts they go through.
-    """
-
-    valid_label_columns: Sequence[str] = ("label",)
-
-    def __init__(self, encoder: MultiVectorEncoder) -> None:
-        self._encoder = encoder
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return the features of a batch, their names prefixed with those of the columns."""
-        batch: dict[str, Any] = {}
-        for column in rows[0]:
-            values = [row[column] for row in rows]
-            if column == "label":
-                batch["label"] = torch.tensor(values)
-                continue
-            task = "query" if column == "query" else "document"
-            features = self._encoder.preprocess(
-                values, prompt=self._encoder.prompts.get(task) or None, task=task
-            )
-            batch.update({f"{column}_{name}": value for name, value in features.items()})
-        return batch

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from optical.distillation.settings import TrainingSettings
+from optical.errors import OpticalError
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ class RankingSettings(TrainingSettings):
     Attributes:
         student: Hub id or folder of the encoder to start from.
         objective: "contrastive", or "kl" where a cross-encoder gives the scores.
-        temperature: the scores, sums of cosines, are divided by it.
-        hard_negatives: mined passages beside the relevant one in each example.
-        depth: how many of the passages ranked highest the hard negatives are drawn from.
+        temperature: the encoder's scores, sums of cosines, are divided by it; a cross-encoder's stay as they are.
+        hard_negatives: mined passages beside the relevant one in each example; "kl" needs one.
+        depth: how many of the passages ranked highest the hard negatives are drawn from; more than ``hard_negatives``,
+            as the relevant passage is often among them.
         chunk: texts that are encoded at once; bounds the memory that a large batch takes.
     """
 
@@ -62,3 +64,15 @@ class RankingSettings(TrainingSettings):
         super().__post_init__()
         self.require_positive("depth", "chunk")
         self.require_rates("temperature")
+        if self.temperature == 0:
+            raise OpticalError("temperature is 0. It must be a positive number such as 1.")
+        if not 0 <= self.hard_negatives < self.depth:
+            raise OpticalError(
+                f"hard_negatives is {self.hard_negatives}, of a depth of {self.depth}. It must be a number from 0 to "
+                "below depth."
+            )
+        if self.objective == "kl" and self.hard_negatives == 0:
+            raise OpticalError(
+                "hard_negatives is 0, so that a cross-encoder has nothing to compare the relevant passage with. Set it "
+                "to 1 or more, or leave the cross-encoder out."
+            )

@@ -27,10 +27,18 @@ class TokenCosineLoss(DistillationLoss):
     """
 
     def compare(self, pairs: TokenPairs) -> Tensor:
-        """Return the mean of 1 - cosine over the tokens."""
+        """Return the mean of 1 - cosine over the tokens.
+
+        Raises:
+            OpticalError: the two sides do not have the same tokens.
+        """
         if pairs.x.shape != pairs.y.shape or not torch.equal(pairs.x_mask, pairs.y_mask):
-            raise ValueError("The two sides do not have the same tokens.")
-        distances = 1 - (pairs.x * pairs.y).sum(-1)
+            raise OpticalError(
+                "Student and teacher do not make vectors of the same tokens. Choose a student with the teacher's "
+                "tokenizer, or 'small'."
+            )
+        # Vectors that were computed in bfloat16 are not of unit norm.
+        distances = 1 - (normalize(pairs.x.float(), dim=-1) * pairs.y).sum(-1)
         return (distances * pairs.x_mask).sum() / pairs.x_mask.sum()
 
 
@@ -51,7 +59,7 @@ class TokenEvaluator(BaseEvaluator):
         super().__init__()
         self.primary_metric = PRIMARY_METRIC
         self._texts = list(texts)
-        self._vectors = torch.cat([vectors[text][0] for text in texts])
+        self._vectors = normalize(torch.cat([vectors[text][0] for text in texts]).float(), dim=-1)
 
     def __call__(
         self, model: MultiVectorEncoder, output_path: str | None = None, epoch: float = -1, steps: int = -1

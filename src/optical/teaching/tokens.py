@@ -1,6 +1,5 @@
 """A small encoder learns the token vectors of a larger one, from plain text."""
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +16,12 @@ from optical.distillation.run import train_best, work_folder
 from optical.distillation.settings import identity
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.trainer import make_trainer
-from optical.encoders import fingerprint, load_encoder, query_transformer, save_artefact, versions
+from optical.distillation.untrained import switch_off_dropout
+from optical.encoders import fingerprint, is_late_interaction, load_encoder, save_artefact, versions
 from optical.errors import OpticalError
 from optical.files import create_folder, folder_once, require_absent
-from optical.teaching.architecture import principal_encoder, small_encoder
+from optical.teaching.architecture import keep_most, load_larger, small_encoder
+from optical.teaching.matching import require_equal_sides, require_same_tokens
 from optical.teaching.settings import TokenSettings
 from optical.teaching.texts import digest_texts, read_texts, split_texts
 from optical.teaching.token_loss import TokenCosineLoss, TokenEvaluator
@@ -43,7 +44,7 @@ def teach_tokens(
     Args:
         teacher: Hub id or folder of the larger encoder. One that is no late-interaction checkpoint gets the projection
             of its token vectors that keeps most of them (see
-            :func:`optical.teaching.architecture.principal_encoder`).
+            :func:`optical.teaching.architecture.keep_most`).
         texts: files of plain text, one passage, sentence or question a line.
         output: folder for the encoder; must not exist.
         cache: folder where the teacher's vectors are kept and looked for. By default they are thrown away at the end.
@@ -70,18 +71,24 @@ def teach_tokens(
             f"Only {len(training)} texts are left to train on, fewer than the {step} of one step. Lower batch_size, "
             "or give more."
         )
-    larger = principal_encoder(teacher, training, chosen.dimension)
-    if chosen.bfloat16:
-        larger.bfloat16()
-    name = identity(chosen, [fingerprint(larger, "query")], digest_texts(read))
+    larger = load_larger(teacher, chosen.dimension)
+    require_equal_sides(larger, str(teacher))
+    name = identity(chosen, [fingerprint(larger)], digest_texts(read))
     with work_folder(target, name, state) as work:
         with state.main_process_first():
+            if not is_late_interaction(teacher):
+                # Kept, as another machine would round its way to another projection.
+                projected = folder_once(work / "teacher", lambda folder: _project(larger, read, folder))
+                larger = MultiVectorEncoder(str(projected)).eval()
+            taught_by = fingerprint(larger)
             start = folder_once(work / "student", lambda folder: _start(chosen, larger, folder))
+            student = MultiVectorEncoder(str(start))
+            require_same_tokens(student, larger, chosen.student)
+            if chosen.bfloat16:
+                larger.bfloat16()
             vectors = TeacherVectors.cached(
                 larger, [*development, *training], work if cache is None else Path(cache), progress=progress
             )
-        student = MultiVectorEncoder(str(start))
-        _require_same_tokenizer(student, larger, chosen.student)
         rows = Dataset.from_dict(
             {
                 "foreign": training,
@@ -104,7 +111,7 @@ def teach_tokens(
         if state.is_main_process:
             provenance = {
                 "versions": versions(),
-                "taught": {"by": str(teacher), "fingerprint": fingerprint(larger)},
+                "taught": {"by": str(teacher), "fingerprint": taught_by},
                 "texts": {"digest": digest_texts(read), "texts": len(read)},
                 "settings": chosen.as_dict(),
                 "parameters": sum(weight.numel() for weight in outcome.encoder.parameters()),
@@ -120,6 +127,11 @@ def teach_tokens(
     return outcome.encoder
 
 
+def _project(larger: MultiVectorEncoder, texts: Sequence[str], folder: Path) -> None:
+    keep_most(larger, texts)
+    larger.save_pretrained(str(folder), create_model_card=False)
+
+
 def _start(settings: TokenSettings, teacher: MultiVectorEncoder, folder: Path) -> None:
     if settings.student == "small":
         student = small_encoder(
@@ -131,21 +143,5 @@ def _start(settings: TokenSettings, teacher: MultiVectorEncoder, folder: Path) -
         )
     else:
         student = load_encoder(settings.student, dimension=teacher.get_embedding_dimension())
+        switch_off_dropout(student)
     student.save_pretrained(str(folder), create_model_card=False)
-
-
-def _require_same_tokenizer(student: MultiVectorEncoder, teacher: MultiVectorEncoder, name: str) -> None:
-    first, second = (
-        json.loads(query_transformer(encoder).tokenizer.backend_tokenizer.to_str())
-        for encoder in (student, teacher)
-    )
-    if any(first[part] != second[part] for part in ("model", "normalizer", "pre_tokenizer")):
-        raise OpticalError(
-            f"The student {name} splits text into other tokens than the teacher, so that their vectors do not belong "
-            "together one by one. Choose a student with the teacher's tokenizer, or 'small'."
-        )
-    if student.get_embedding_dimension() != teacher.get_embedding_dimension():
-        raise OpticalError(
-            f"The student {name} makes vectors of {student.get_embedding_dimension()} dimensions, the teacher of "
-            f"{teacher.get_embedding_dimension()}. Choose a student of the teacher's dimension, or 'small'."
-        )
