@@ -126,7 +126,7 @@ function detected() {
   const { languages, confidence } = latest.answer.language;
   return say("detected", {
     languages: listed(languages.map((code) => languageName(code))),
-    confidence: confidence.toLocaleString(locale, { style: "percent" }),
+    confidence: confidence.toLocaleString(locale, { style: "percent", roundingMode: "floor" }),
   });
 }
 

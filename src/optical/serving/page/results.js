@@ -27,11 +27,17 @@ export function show(answer, text) {
 // The words of the question by where they are, each with its colour.
 function askedWords(hits) {
   const found = new Map();
-  for (const { query } of hits.flatMap((hit) => hit.explanation?.matches ?? [])) {
+  for (const { query } of hits.flatMap(matches)) {
     found.set(place(query), { key: place(query), start: query.start, end: query.end, word: query.word });
   }
   const ordered = [...found.values()].sort((one, other) => one.start - other.start);
   return new Map(ordered.map((word, n) => [word.key, { ...word, colour: n % COLOURS }]));
+}
+
+// Punctuation answers punctuation; nobody wants to see that.
+function matches(hit) {
+  const all = hit.explanation?.matches ?? [];
+  return all.filter(({ query, passage }) => [query, passage].every(({ word }) => /[\p{L}\p{N}]/u.test(word)));
 }
 
 function place(span) {
@@ -39,7 +45,7 @@ function place(span) {
 }
 
 function passage(hit, asked, several) {
-  const words = answering(hit.explanation?.matches ?? [], asked);
+  const words = answering(matches(hit), asked);
   const article = make("article", "passage");
   const language = (text) => (scriptOf(text) ? undefined : "en");
   if (hit.title) {
@@ -54,9 +60,9 @@ function passage(hit, asked, several) {
 }
 
 // The words of title and text that answer something: where they are, and what they answer, strongest first.
-function answering(matches, asked) {
+function answering(found, asked) {
   const parts = { title: new Map(), text: new Map() };
-  for (const { query, passage, score } of matches) {
+  for (const { query, passage, score } of found) {
     const words = parts[passage.part];
     const word = words.get(passage.start) ?? { start: passage.start, end: passage.end, score: 0, answers: [] };
     word.score += score;
@@ -168,17 +174,23 @@ function step(event) {
   next.focus();
 }
 
-// A tip stays while the pointer is on it, or the word has the focus, and goes with Escape.
+// A tip stays while the pointer is on it or on its word, or the word has the focus; Escape sends it away.
+let dismissed = false;
 document.addEventListener("mouseover", ({ target }) => {
-  const word = target.closest(".word") ?? document.activeElement.closest(".word");
-  if (target.closest(".word")) light(word);
-  else if (!target.closest("#tip") && !word) hide();
+  if (target.closest("#tip")) return;
+  const pointed = target.closest(".word");
+  const word = pointed ?? (dismissed ? null : document.activeElement?.closest(".passage .word"));
+  if (pointed) dismissed = false;
+  if (word) light(word);
+  else hide();
 });
 document.addEventListener("focusin", ({ target }) => {
+  dismissed = false;
   if (target.matches(".word")) light(target);
   else hide();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") hide();
-  else step(event);
+  if (event.key !== "Escape") return step(event);
+  dismissed = true;
+  hide();
 });
