@@ -7,7 +7,7 @@ INSTALLED_BENCH := .venv/.installed-bench
 BENCHMARKS := benchmarks/index_search.py benchmarks/transport.py
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint bench
+.PHONY: setup demo test test-browser lint bench
 
 setup: $(INSTALLED)
 
@@ -28,6 +28,12 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest
+
+# The page in a real Chromium, which comes along, with what it needs of the system where that can be installed.
+test-browser: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev,browser]'
+	$(BIN)/playwright install --with-deps chromium || $(BIN)/playwright install chromium
+	$(BIN)/pytest tests/serving/test_page_in_browser.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -52,6 +52,13 @@ def test_no_encoder_and_two_of_a_language(command: Command) -> None:
     )
 
 
+def test_examples_of_what_is_not_there(command: Command, tmp_path: Path) -> None:
+    serve = ("serve", "--index", "i", "--encoder", "sw=folder", "--examples")
+    for given in ("sw", "am=queries.tsv", "sw=", "samples"):
+        assert_refused(command(*serve, given), repr(given), "(sw)", "--examples sw=queries.tsv")
+    assert_refused(command(*serve, f"sw={tmp_path / 'none.tsv'}"), tmp_path / "none.tsv")
+
+
 def test_other_machines_need_keys(command: Command, made: Made, tmp_path: Path) -> None:
     serve = ("serve", "--index", made.index, "--encoder", f"sw={made.encoders['sw']}")
     assert_refused(command(*serve, "--host", "0.0.0.0"), "0.0.0.0", "no API keys", "optical key")
@@ -120,6 +127,7 @@ def process(made: Made, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         "OMP_NUM_THREADS": "1",
     }
     options = ["--index", made.copy_index(tmp_path), "--encoder", f"sw={tmp_path / 'sw'}", "--port", "0"]
+    options += ["--examples", "sample"]
     with subprocess.Popen(
         [sys.executable, "-m", "optical", "serve", *options],
         stdout=subprocess.PIPE,

@@ -3,12 +3,14 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext
@@ -25,6 +27,7 @@ from ..encoders.conftest import MakeTeacher, make_teacher
 __all__ = ["make_teacher"]
 
 PAIRS = make_pairs(60, seed=99)
+EXAMPLES = {"sw": [PAIRS[0][1], PAIRS[1][1]], "en": [PAIRS[2][0]]}
 METADATA: list[dict[str, MetadataValue]] = [
     {"source": "who", "tags": ("health", "water"), "open": True},
     {"source": "library"},
@@ -77,9 +80,14 @@ def encoder(made: Made) -> MultiVectorEncoder:
 def live(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the service, served by uvicorn in a thread."""
     service = SearchService(made.copy_index(tmp_path_factory.mktemp("live")), made.encoders)
-    application = create_application(
-        service, Settings(rate=100_000, origins=("https://page.example",)), Keys({})
-    )
+    settings = Settings(rate=100_000, origins=("https://page.example",))
+    with serving(create_application(service, settings, Keys({}), EXAMPLES)) as url:
+        yield url
+
+
+@contextmanager
+def serving(application: FastAPI) -> Iterator[str]:
+    """Serve with uvicorn in a thread, and give the URL."""
     listener = bind("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(application, log_config=None))
     thread = threading.Thread(target=server.run, args=([listener],))

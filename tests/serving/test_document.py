@@ -31,6 +31,6 @@ def test_answers_are_as_documented(live: str, path: str, mode: GenerationMode) -
     ask()
 
 
-@pytest.mark.parametrize("path", ["/languages", "/index", "/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("path", ["/languages", "/index", "/examples", "/healthz", "/readyz", "/metrics"])
 def test_what_has_no_body_is_answered_as_documented(live: str, path: str) -> None:
     schemathesis.openapi.from_url(f"{live}/openapi.json")[path]["GET"].Case().call_and_validate(timeout=30)

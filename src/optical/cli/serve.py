@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+_SAMPLE = "sample"
+_EXAMPLES = 3
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]+)*")
 
 
@@ -42,6 +44,13 @@ def serve(
         list[str] | None,
         typer.Option(help="Web page whose scripts may ask, as https://example.org (CORS). Repeatable."),
     ] = None,
+    examples: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="LANGUAGE=FILE of queries, the first three of which the page offers to begin with; or sample, for "
+            "those of the bundled sample. Repeatable."
+        ),
+    ] = None,
     log_queries: Annotated[bool, typer.Option("--log-queries", help="Log the text of queries, too.")] = False,
 ) -> None:
     """Search an index over HTTP, in the languages of the encoders.
@@ -59,6 +68,7 @@ def serve(
     from optical.serving import Keys, SearchService, Settings, create_application
     from optical.serving.server import bind, is_local, run
 
+    questions = _questions(examples or [], list(sources))
     _log()
     known = Keys.read(keys)
     if not len(known) and not is_local(host):
@@ -76,7 +86,7 @@ def serve(
     listener = bind(host, port)
     with listener:
         service = SearchService(index, sources)
-        application = create_application(service, settings, known)
+        application = create_application(service, settings, known, questions)
         address = f"[{host}]" if ":" in host else host
         say(
             f"Serving {service.passages} passages in {', '.join(service.languages)} at "
@@ -118,6 +128,29 @@ def _sources(encoders: list[str], teacher: str | None) -> dict[str, str]:
     if not sources:
         raise OpticalError("There is no encoder to serve. Give one, as in: --encoder sw=sw-encoder")
     return sources
+
+
+def _questions(examples: list[str], languages: list[str]) -> dict[str, list[str]]:
+    from optical.collections import read_queries
+    from optical.errors import OpticalError
+    from optical.samples import languages as sampled
+    from optical.samples import sample
+
+    questions: dict[str, list[str]] = {}
+    for given in examples:
+        language, _, source = given.partition("=")
+        if given == _SAMPLE:
+            chosen = {each: sample(f"queries.{each}.tsv") for each in languages if each in sampled()}
+        elif source and language in languages:
+            chosen = {language: Path(source)}
+        else:
+            raise OpticalError(
+                f"{given!r} is neither {_SAMPLE} nor LANGUAGE=FILE with a language of --encoder "
+                f"({', '.join(languages)}). Write it as in: --examples sw=queries.tsv"
+            )
+        for each, path in chosen.items():
+            questions[each] = list(read_queries(path).values())[:_EXAMPLES]
+    return questions
 
 
 def _log() -> None:

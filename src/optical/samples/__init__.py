@@ -13,3 +13,8 @@ def sample(name: str) -> Path:
     if name not in known:
         raise OpticalError(f"There is no sample file {name!r}. The known ones are: {', '.join(known)}.")
     return folder / name
+
+
+def languages() -> list[str]:
+    """Return the codes of the languages that the sample has questions in."""
+    return sorted(path.name.split(".")[1] for path in Path(str(files(__name__))).glob("queries.*.tsv"))

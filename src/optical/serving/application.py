@@ -1,7 +1,7 @@
 """The service's HTTP interface."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -15,10 +15,12 @@ from optical import __version__
 from optical.serving.access import Gate, Keys, problem
 from optical.serving.answers import RefusedError, UnavailableError
 from optical.serving.observation import Observation
+from optical.serving.page import add_page
 from optical.serving.schemas import (
     LARGEST_K_EXPLAINED,
     EncodeAnswer,
     EncodeRequest,
+    ExamplesAnswer,
     IndexAnswer,
     LanguagesAnswer,
     Problem,
@@ -45,13 +47,19 @@ _RESPONSES: dict[int, dict[str, Any]] = {
 }
 
 
-def create_application(service: SearchService, settings: Settings, keys: Keys) -> FastAPI:
+def create_application(
+    service: SearchService,
+    settings: Settings,
+    keys: Keys,
+    examples: Mapping[str, Sequence[str]] | None = None,
+) -> FastAPI:
     """Return the ASGI application. It closes ``service`` at its shutdown.
 
     Args:
         service: what answers.
         settings: limits.
         keys: if there are any, one of them is required for all but the page, ``/healthz`` and ``/readyz``.
+        examples: questions by language that the page offers to whoever has none yet.
     """
 
     @asynccontextmanager
@@ -75,7 +83,8 @@ def create_application(service: SearchService, settings: Settings, keys: Keys) -
         lifespan=lifespan,
     )
     _explain_errors(application)
-    _add_routes(application, service, settings, keys)
+    _add_routes(application, service, settings, keys, examples or {})
+    add_page(application)
     # The last stands outermost.
     application.add_middleware(Gate, settings=settings, keys=keys)
     if settings.origins:
@@ -89,7 +98,13 @@ def create_application(service: SearchService, settings: Settings, keys: Keys) -
     return application
 
 
-def _add_routes(application: FastAPI, service: SearchService, settings: Settings, keys: Keys) -> None:
+def _add_routes(
+    application: FastAPI,
+    service: SearchService,
+    settings: Settings,
+    keys: Keys,
+    examples: Mapping[str, Sequence[str]],
+) -> None:
     # Gate has checked the key; this only describes it.
     security = [Security(HTTPBearer(auto_error=False))] if len(keys) else []
     shared: dict[str, Any] = {"responses": _RESPONSES, "dependencies": security}
@@ -132,6 +147,11 @@ def _add_routes(application: FastAPI, service: SearchService, settings: Settings
     async def index() -> IndexAnswer:
         """Tell how many passages there are, and what their metadata are."""
         return IndexAnswer(passages=service.passages, fields=dict(service.fields))
+
+    @application.get("/examples", **readable)
+    async def example_questions() -> ExamplesAnswer:
+        """Give some questions to begin with."""
+        return ExamplesAnswer(examples={language: list(texts) for language, texts in examples.items()})
 
     @application.get("/healthz", responses={400: _RESPONSES[400]})
     async def alive() -> Status:

@@ -154,6 +154,12 @@ class IndexAnswer(BaseModel):
     ]
 
 
+class ExamplesAnswer(BaseModel):
+    """Questions that can be answered."""
+
+    examples: Annotated[dict[str, list[str]], Field(description="By language.")]
+
+
 class Status(BaseModel):
     """How the service is."""
 
