@@ -65,6 +65,20 @@ def test_one_batch_may_have_several_filters(service: SearchService) -> None:
     assert len(who) == len(library) == 30
 
 
+def test_a_number_too_large_for_filters_is_refused_and_a_good_query_beside_it_is_answered(
+    service: SearchService,
+) -> None:
+    async def together() -> list:
+        conditions = ["year > " + "9" * 400, "year > 2000"]
+        asked = [service.search("river", k=3, filter=each) for each in conditions]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    refused, good = asyncio.run(together())
+    assert isinstance(refused, RefusedError)
+    assert "beyond 2^53" in str(refused)
+    assert len(good.found) == 3
+
+
 def test_an_index_that_cannot_be_reached_is_said_so_and_comes_back_by_itself(
     service: SearchService,
     tmp_path: Path,
