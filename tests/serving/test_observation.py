@@ -48,3 +48,11 @@ def test_an_exception_is_one_line() -> None:
     assert "\n" not in line
     assert json.loads(line)["message"] == "It failed"
     assert "second" in json.loads(line)["traceback"]
+
+
+def test_a_line_is_a_line_to_every_reader_whatever_it_repeats() -> None:
+    record = logging.LogRecord("optical", 40, "x.py", 1, "of %s", ("a\u2028b\x85c\ud800\x7f",), None)
+    line = JsonLines().format(record)
+    assert line.isascii()
+    assert line.splitlines() == [line]
+    assert json.loads(line)["message"] == "of a\u2028b\x85c\ud800\x7f"
