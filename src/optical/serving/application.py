@@ -61,9 +61,11 @@ def create_application(service: SearchService, settings: Settings, keys: Keys) -
             yield
         finally:
             watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-            service.close()
+            try:
+                with suppress(asyncio.CancelledError):
+                    await watching
+            finally:
+                service.close()
 
     # The usual pages of documentation load scripts from elsewhere.
     application = FastAPI(
