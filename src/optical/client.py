@@ -241,10 +241,11 @@ def _answer(outcome: httpx.Response | httpx.HTTPError, url: httpx.URL) -> dict[s
         answer = outcome.json()
     except (ValueError, RecursionError):
         answer = None
-    usable = isinstance(answer, dict) and _is_text(answer)
-    if outcome.is_success and usable:
+    if not isinstance(answer, dict) or not _is_text(answer):
+        answer = {}
+    elif outcome.is_success:
         return answer
-    told = answer.get("error") if usable else None
+    told = answer.get("error")
     reason = told if isinstance(told, str) else _NO_ANSWER
     raise OpticalError(f"The service at {_shown(url)} says {outcome.status_code}: {reason}")
 

@@ -57,7 +57,7 @@ def serve(
         require_package(package, extra="serve")
 
     from optical.serving import Keys, SearchService, Settings, create_application
-    from optical.serving.server import bind, is_local, run
+    from optical.serving.server import bind, hold_reloads, is_local, listen, run
 
     _log()
     known = Keys.read(keys)
@@ -75,8 +75,10 @@ def serve(
     )
     listener = bind(host, port)
     with listener:
+        hold_reloads()
         service = SearchService(index, sources)
         application = create_application(service, settings, known)
+        listen(listener)
         address = f"[{host}]" if ":" in host else host
         say(
             f"Serving {service.passages} passages in {', '.join(service.languages)} at "
@@ -84,7 +86,7 @@ def serve(
         )
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it
-            run(application, service, listener)
+            run(application, service, listener, settings)
 
 
 def key(
@@ -128,10 +130,8 @@ def _log() -> None:
     quiet()
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    for name in ("optical", "uvicorn"):
+    for name in ("optical", "uvicorn", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(logging.INFO)
-    # An explanation of each long passage would say that it is long, with its text.
-    logging.getLogger("optical.encoders.tokens").setLevel(logging.ERROR)

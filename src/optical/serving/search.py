@@ -120,15 +120,16 @@ class SearchService:
         )
         if others and isinstance(others[0], RefusedError):  # the runner-up may read less than the first
             others, decision = [], dataclasses.replace(decision, languages=decision.languages[:1])
-        lists = [first, *others]
-        for each in lists:
+        lists: list[list[Hit]] = []
+        for each in (first, *others):
             if isinstance(each, BaseException):
                 raise each
+            lists.append(each)
         found = fused(dict(zip(decision.languages, lists, strict=True)), most)
-        for each in decision.languages:
-            self.metrics.searched(each, automatic=language == AUTOMATIC)
+        for used in decision.languages:
+            self.metrics.searched(used, automatic=language == AUTOMATIC)
         if explained:
-            found = [await self._explained(text, each, encoders[each.language]) for each in found]
+            found = [await self._explained(text, hit, encoders[hit.language]) for hit in found]
         return Answer(decision, found)
 
     async def encode(self, text: str, language: str = AUTOMATIC) -> tuple[Decision, Vectors]:
