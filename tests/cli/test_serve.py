@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from optical.cli.serve import _log
 from optical.serving import Keys, SearchService
 from optical.serving.server import bind, listen
 
@@ -121,6 +122,13 @@ def test_what_cannot_be_loaded(command: Command, made: Made, tmp_path: Path) -> 
         if each.is_file():
             each.write_bytes(b"")
     assert_refused(serve(index, en=english), index)
+
+
+def test_the_log_of_the_event_loop_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    _log()
+    logging.getLogger("asyncio").error("Task exception was never retrieved")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["logger"] == "asyncio"
 
 
 def test_a_key_and_its_entry(command: Command, tmp_path: Path) -> None:

@@ -39,6 +39,10 @@ def test_a_line_of_each_request_without_its_text(
     assert "zebra" not in json.dumps([found, refused, unknown])
 
 
+def test_a_passage_too_long_for_its_encoder_is_not_repeated(http: httpx.Client) -> None:
+    assert not logging.getLogger("optical.encoders.tokens").isEnabledFor(logging.WARNING)
+
+
 def test_an_exception_is_one_line() -> None:
     try:
         raise ValueError("first\nsecond")
