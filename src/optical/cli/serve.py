@@ -77,8 +77,12 @@ def serve(
     with listener:
         hold_reloads()
         service = SearchService(index, sources)
+        try:
+            listen(listener)
+        except OpticalError:
+            service.close()
+            raise
         application = create_application(service, settings, known)
-        listen(listener)
         address = f"[{host}]" if ":" in host else host
         say(
             f"Serving {service.passages} passages in {', '.join(service.languages)} at "
