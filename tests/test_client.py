@@ -118,6 +118,15 @@ def test_what_passes_is_tried_again_after_the_wait_that_is_told(
         ([BUSY, BUSY, BUSY, EMPTY], ["503: busy"], 1),
         ([DROPPED, DROPPED, DROPPED, EMPTY], ["does not answer"], 1),
         ([(200, {}, b"<html>")], ["no answer of optical serve"], 0),
+        ([(200, {}, b"{}")], ["no answer of optical serve"], 0),
+        ([(200, {}, b"[" * 100_000)], ["no answer of optical serve"], 0),
+        ([(200, {}, b'{"hits": {}, "language": {}}')], ["no answer of optical serve"], 0),
+        ([(200, {}, b'{"hits": [1], "language": {}}')], ["no answer of optical serve"], 0),
+        ([(200, {}, b'{"hits": [{"id": "a"}], "language": {}}')], ["no answer of optical serve"], 0),
+        ([(200, {}, EMPTY[2].replace(b'"sw"]', b'"\\ud800"]'))], ["no answer of optical serve"], 0),
+        ([(200, {}, EMPTY[2].replace(b": 1,", b": null,"))], ["no answer of optical serve"], 0),
+        ([(404, {}, b'{"detail": "Not Found"}')], ["404: That is no answer of optical serve"], 0),
+        ([(422, {}, b'{"error": "\\ud800"}')], ["422: That is no answer of optical serve"], 0),
     ],
 )
 def test_what_does_not_pass_is_said(
@@ -129,6 +138,71 @@ def test_what_does_not_pass_is_said(
         asking.search("river")
     assert all(each in str(caught.value) for each in [url, *mentions])
     assert len(replies) == left
+
+
+HIT = {"id": "p", "rank": 1, "score": 2.5, "language": "sw", "title": "", "text": "river", "metadata": {}}
+
+
+def test_what_a_later_service_tells_more_is_left_out(failing: Failing) -> None:
+    answer = {
+        "hits": [{**HIT, "explanation": None, "shade": "blue"}, HIT],
+        "language": {"languages": ["sw"], "confidence": 0.5, "name": "Swahili"},
+        "took": 3,
+    }
+    with Client(failing([(200, {}, json.dumps(answer).encode())])) as asking:
+        results = asking.search("river")
+    assert results == client.Results([client.Hit(**HIT)] * 2, ["sw"], 0.5)
+
+
+@pytest.mark.parametrize("key", ["", " ", "secret\nkey", "secret key", "secré", "secret\x00"])
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_key_that_is_none_is_not_repeated(key: str, kind: type[Client | AsyncClient]) -> None:
+    with pytest.raises(OpticalError, match="API key") as caught:
+        kind("http://localhost", key)
+    assert "secr" not in str(caught.value)
+
+
+def test_a_key_may_have_a_line_end(failing: Failing) -> None:
+    with Client(failing([EMPTY]), "secret\n") as asking:
+        assert asking._http.headers["Authorization"] == "Bearer secret"
+        assert asking.search("river").hits == []
+
+
+@pytest.mark.parametrize(
+    "url", ["", "localhost:8000", "ftp://localhost", "http://", "http://a:secret", "http://a\x00"]
+)
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(OpticalError, match="Write it like http://localhost:8000"):
+        Client(url)
+
+
+def test_the_password_in_an_address_is_not_repeated(
+    failing: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = failing([DROPPED, (422, {}, b'{"error": "no"}'), (200, {}, b"{}")])
+    with Client(url.replace("//", "//name:secret@"), retries=0) as asking:
+        for _ in range(3):
+            with pytest.raises(OpticalError) as caught:
+                asking.search("river")
+            assert url in str(caught.value)
+            assert "secret" not in str(caught.value)
+
+
+def test_half_a_character_is_not_sent() -> None:
+    with Client("http://localhost:9") as asking, pytest.raises(OpticalError, match="lone surrogate"):
+        asking.search("river \ud800")
+
+
+def test_what_would_go_wrong_again_is_not_tried_again(
+    failing: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(client.time, "sleep", waits.append)
+    with Client(failing([EMPTY])) as asking:
+        asking._http.headers["X"] = "a\nb"  # which HTTP cannot say
+        with pytest.raises(OpticalError, match="does not answer"):
+            asking.search("river")
+    assert waits == []
 
 
 def test_importing_it_is_light() -> None:

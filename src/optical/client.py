@@ -1,9 +1,12 @@
 """A client of ``optical serve``; it needs httpx, and nothing of the rest of this package."""
 
 import asyncio
+import json
 import random
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +20,10 @@ import httpx  # noqa: E402
 # Busy, not ready, asked too often: worth asking again.
 _PASSING = (408, 429, 502, 503, 504)
 _LONGEST_WAIT = 10.0
+# What goes wrong here, and would again.
+_OURS = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
+_KEY = re.compile(r"[!-~]+")
+_NO_ANSWER = "That is no answer of optical serve."
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,9 @@ class Client:
         key: API key, if the service wants one.
         timeout: seconds for one try.
         retries: how often to try again.
+
+    Raises:
+        OpticalError: the URL is none, or the key has characters that no key has; it is not repeated.
     """
 
     def __init__(self, url: str, key: str | None = None, *, timeout: float = 30.0, retries: int = 3) -> None:
@@ -82,7 +92,8 @@ class Client:
         Raises:
             OpticalError: the service refuses the request (its message says why), or does not answer.
         """
-        return _results(self._ask("POST", "/search", _body(text, lang, k, filter, explain)))
+        answer = self._ask("POST", "/search", _body(text, lang, k, filter, explain))
+        return _results(answer, self._http.base_url)
 
     def languages(self) -> list[str]:
         """Return the codes of the service's languages.
@@ -90,7 +101,7 @@ class Client:
         Raises:
             OpticalError: as :meth:`search`.
         """
-        return list(self._ask("GET", "/languages")["languages"])
+        return _languages(self._ask("GET", "/languages"), self._http.base_url)
 
     def close(self) -> None:
         """Close the connections."""
@@ -130,11 +141,12 @@ class AsyncClient:
         self, text: str, lang: str = "auto", k: int = 10, *, filter: str | None = None, explain: bool = False
     ) -> Results:
         """See :meth:`Client.search`."""
-        return _results(await self._ask("POST", "/search", _body(text, lang, k, filter, explain)))
+        answer = await self._ask("POST", "/search", _body(text, lang, k, filter, explain))
+        return _results(answer, self._http.base_url)
 
     async def languages(self) -> list[str]:
         """See :meth:`Client.languages`."""
-        return list((await self._ask("GET", "/languages"))["languages"])
+        return _languages(await self._ask("GET", "/languages"), self._http.base_url)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -164,12 +176,47 @@ class AsyncClient:
 
 
 def _options(url: str, key: str | None, timeout: float) -> dict[str, Any]:
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    return {"base_url": url, "headers": headers, "timeout": timeout}
+    try:
+        base = httpx.URL(url)
+    except httpx.InvalidURL:  # it may repeat a password
+        raise OpticalError(
+            "The address of the service is no URL. Write it like http://localhost:8000."
+        ) from None
+    if base.scheme not in ("http", "https") or not base.host:
+        raise OpticalError(
+            f"{_shown(base)!r} is no address of a service. Write it like http://localhost:8000."
+        )
+    headers = {}
+    if key is not None:
+        if not _KEY.fullmatch(key.strip()):
+            raise OpticalError(
+                "The API key is empty, or has characters that no key has. Give what `optical key` said, and no more."
+            )
+        headers["Authorization"] = f"Bearer {key.strip()}"
+    return {"base_url": base, "headers": headers, "timeout": timeout}
+
+
+def _shown(url: httpx.URL) -> str:
+    """Return the URL without the name and password that may stand in it."""
+    return str(url.copy_with(userinfo=b""))
 
 
 def _body(text: str, lang: str, k: int, filter: str | None, explain: bool) -> dict[str, Any]:
-    return {"text": text, "lang": lang, "k": k, "filter": filter, "explain": explain}
+    body = {"text": text, "lang": lang, "k": k, "filter": filter, "explain": explain}
+    if not _is_text(body):
+        raise OpticalError(
+            "The query, its language or its filter has half a character (a lone surrogate), which cannot be sent. "
+            "Read it as UTF-8."
+        )
+    return body
+
+
+def _is_text(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wait(outcome: httpx.Response | httpx.HTTPError, attempt: int, retries: int) -> float | None:
@@ -177,7 +224,7 @@ def _wait(outcome: httpx.Response | httpx.HTTPError, attempt: int, retries: int)
     response = outcome if isinstance(outcome, httpx.Response) else None
     if attempt >= retries or (response is not None and response.status_code not in _PASSING):
         return None
-    if response is None and not isinstance(outcome, httpx.TransportError):
+    if response is None and (not isinstance(outcome, httpx.TransportError) or isinstance(outcome, _OURS)):
         return None
     told = "" if response is None else response.headers.get("Retry-After", "")
     # Not all at the same time again.
@@ -188,24 +235,51 @@ def _wait(outcome: httpx.Response | httpx.HTTPError, attempt: int, retries: int)
 def _answer(outcome: httpx.Response | httpx.HTTPError, url: httpx.URL) -> dict[str, Any]:
     if isinstance(outcome, httpx.HTTPError):
         raise OpticalError(
-            f"The service at {url} does not answer ({outcome}). Check that it runs, and its address."
+            f"The service at {_shown(url)} does not answer ({outcome}). Check that it runs, and its address."
         ) from outcome
     try:
         answer = outcome.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
-    if outcome.is_success and isinstance(answer, dict):
+    if not isinstance(answer, dict) or not _is_text(answer):
+        answer = {}
+    elif outcome.is_success:
         return answer
-    reason = answer.get("error", "") if isinstance(answer, dict) else "That is no answer of optical serve."
-    raise OpticalError(f"The service at {url} says {outcome.status_code}: {reason}")
+    told = answer.get("error")
+    reason = told if isinstance(told, str) else _NO_ANSWER
+    raise OpticalError(f"The service at {_shown(url)} says {outcome.status_code}: {reason}")
 
 
-def _results(answer: dict[str, Any]) -> Results:
-    hits = [
-        Hit(
-            matches=tuple((found["explanation"] or {}).get("matches", ())),
-            **{name: value for name, value in found.items() if name != "explanation"},
-        )
-        for found in answer["hits"]
-    ]
-    return Results(hits, answer["language"]["languages"], answer["language"]["confidence"])
+@contextmanager
+def _reading(url: httpx.URL) -> Iterator[None]:
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise OpticalError(
+            f"The service at {_shown(url)} says something else. {_NO_ANSWER} Check the address."
+        ) from error
+
+
+def _results(answer: dict[str, Any], url: httpx.URL) -> Results:
+    with _reading(url):
+        language = answer["language"]
+        hits = [_hit(found) for found in _list(answer["hits"])]
+        return Results(hits, _list(language["languages"]), float(language["confidence"]))
+
+
+def _languages(answer: dict[str, Any], url: httpx.URL) -> list[str]:
+    with _reading(url):
+        return _list(answer["languages"])
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("It is no list.")
+    return value
+
+
+def _hit(found: dict[str, Any]) -> Hit:
+    # A later service may tell more.
+    known = ("id", "rank", "score", "language", "title", "text", "metadata")
+    matches = (found.get("explanation") or {}).get("matches", ())
+    return Hit(**{name: found[name] for name in known}, matches=tuple(matches))

@@ -14,7 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from optical.serving import Keys
+from optical.cli.serve import _log
+from optical.serving import Keys, SearchService
+from optical.serving.server import bind, listen
 
 from ..distillation.toy import DICTIONARY
 from ..encoders.conftest import make_teacher
@@ -30,9 +32,13 @@ Command = Callable[..., Outcome]
 @pytest.fixture(autouse=True)
 def no_keys_and_no_log_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("OPTICAL_KEYS", raising=False)
-    loggers = [logging.getLogger(name) for name in ("optical", "optical.encoders.tokens", "uvicorn")]
+    loggers = [
+        logging.getLogger(name) for name in ("optical", "optical.encoders.tokens", "uvicorn", "asyncio")
+    ]
     before = [(each.handlers, each.level, each.propagate) for each in loggers]
+    hangup = signal.getsignal(signal.SIGHUP)
     yield
+    signal.signal(signal.SIGHUP, hangup)
     for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
@@ -83,6 +89,24 @@ def test_a_port_in_use_and_a_host_that_is_not_here(
     monkeypatch.setenv("OPTICAL_KEYS", f"test:{HASH}")
     # An address for documents only (RFC 5737): no machine has it.
     assert_refused(command(*serve, "--host", "192.0.2.1"), "192.0.2.1", "cannot be listened at")
+    assert_refused(command(*serve, "--host", "a..b"), "a..b", "cannot be listened at")
+
+
+def test_a_port_that_is_taken_while_the_encoders_load(
+    command: Command, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bind("127.0.0.1", 0) as other:
+        port = other.getsockname()[1]
+
+        def load(index: str, encoders: dict[str, str]) -> SearchService:
+            listen(other)
+            return SearchService(index, encoders)
+
+        monkeypatch.setattr("optical.serving.SearchService", load)
+        options = ["--index", made.copy_index(tmp_path), "--encoder", f"sw={made.encoders['sw']}"]
+        refused = command("serve", *options, "--port", port)
+        assert_refused(refused, f"Port {port}", "in use", "--port")
+        assert "Serving" not in refused.out
 
 
 def test_what_cannot_be_loaded(command: Command, made: Made, tmp_path: Path) -> None:
@@ -105,6 +129,13 @@ def test_what_cannot_be_loaded(command: Command, made: Made, tmp_path: Path) -> 
         if each.is_file():
             each.write_bytes(b"")
     assert_refused(serve(index, en=english), index)
+
+
+def test_the_log_of_the_event_loop_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    _log()
+    logging.getLogger("asyncio").error("Task exception was never retrieved")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["logger"] == "asyncio"
 
 
 def test_a_key_and_its_entry(command: Command, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from optical.errors import OpticalError
 from optical.serving import Keys, Settings, new_key
-from optical.serving.access import Allowance, Gate
+from optical.serving.access import OPEN, Allowance, Gate
 from optical.serving.metrics import Metrics
 from optical.serving.observation import Observation
 
@@ -139,6 +141,98 @@ def test_a_body_that_does_not_arrive_and_one_too_large() -> None:
             )
 
     asyncio.run(ask())
+
+
+def behind(gate_of: Settings, known: Keys, path: str = "/search") -> tuple[Observation, list[bytes], dict]:
+    """The gate, the bodies that come through it, and the scope of a request with the key."""
+    read: list[bytes] = []
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        read.append((await receive())["body"])
+        await JSONResponse({})(scope, receive, send)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "headers": [(b"host", b"localhost"), (b"authorization", HELLO["Authorization"].encode())],
+    }
+    return Observation(Gate(inner, gate_of, known), Metrics()), read, scope
+
+
+def test_hanging_requests_without_a_key_take_no_place(tmp_path: Path) -> None:
+    async def ask() -> None:
+        application, read, with_key = behind(Settings(concurrency=1), keys(tmp_path, ENTRY))
+
+        async def hang() -> Message:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+        async def whole() -> Message:
+            return {"type": "http.request", "body": b"asked", "more_body": False}
+
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        for path in OPEN:
+            scope = {**with_key, "path": path, "headers": [(b"host", b"localhost")]}
+            await asyncio.wait_for(application(scope, hang, send), 5)
+        waiting = asyncio.create_task(application({**with_key, "path": "/", "headers": []}, hang, send))
+        await application(with_key, whole, send)
+        await waiting
+        assert {each.get("status", 200) for each in sent} == {200}
+        assert read == [b""] * 4 + [b"", b"asked"]
+
+    asyncio.run(ask())
+
+
+def test_an_answer_that_is_not_taken_gives_its_place_back(tmp_path: Path) -> None:
+    async def ask() -> None:
+        application, _, with_key = behind(Settings(concurrency=1, timeout=0.05), keys(tmp_path, ENTRY))
+
+        async def whole() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        async def stuck(message: Message) -> None:
+            await asyncio.sleep(60)
+
+        await asyncio.wait_for(application(with_key, whole, stuck), 10)
+        await application(with_key, whole, send)
+        assert sent[0]["status"] == 200
+
+    asyncio.run(ask())
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_not_worked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="optical.serving.observation")
+
+    async def ask() -> None:
+        application, read, with_key = behind(Settings(), keys(tmp_path, ENTRY))
+        arriving: list[Message] = [
+            {"type": "http.request", "body": b'{"text": "river"}', "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+
+        async def receive() -> Message:
+            return arriving.pop(0)
+
+        async def send(message: Message) -> None:
+            raise AssertionError(message)
+
+        await application(with_key, receive, send)
+        assert read == []
+
+    asyncio.run(ask())
+    assert [each.__dict__["facts"]["status"] for each in caplog.records] == [499]
 
 
 @given(st.floats(0.5, 50), st.lists(st.floats(0, 0.5), max_size=200))

@@ -80,3 +80,24 @@ def test_an_error_of_the_work_is_everyones() -> None:
         batching.close()
 
     asyncio.run(ask())
+
+
+def test_a_panic_ends_its_batch_and_no_other() -> None:
+    class PanicException(BaseException):
+        """As those of PyO3."""
+
+    def work(group: str, items: Sequence[int]) -> list[int]:
+        if 13 in items:
+            raise PanicException("index out of bounds")
+        return list(items)
+
+    async def ask() -> None:
+        batching: Batching[str, int, int] = Batching(work)
+        asked = [batching.submit("a", n) for n in (12, 13)]
+        for answer in await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5):
+            assert isinstance(answer, RuntimeError)
+            assert str(answer) == "PanicException: index out of bounds"
+        assert await asyncio.wait_for(batching.submit("a", 14), 5) == 14
+        batching.close()
+
+    asyncio.run(ask())

@@ -39,6 +39,10 @@ def test_a_line_of_each_request_without_its_text(
     assert "zebra" not in json.dumps([found, refused, unknown])
 
 
+def test_a_passage_too_long_for_its_encoder_is_not_repeated(http: httpx.Client) -> None:
+    assert not logging.getLogger("optical.encoders.tokens").isEnabledFor(logging.WARNING)
+
+
 def test_an_exception_is_one_line() -> None:
     try:
         raise ValueError("first\nsecond")
@@ -48,3 +52,11 @@ def test_an_exception_is_one_line() -> None:
     assert "\n" not in line
     assert json.loads(line)["message"] == "It failed"
     assert "second" in json.loads(line)["traceback"]
+
+
+def test_a_line_is_a_line_to_every_reader_whatever_it_repeats() -> None:
+    record = logging.LogRecord("optical", 40, "x.py", 1, "of %s", ("a\u2028b\x85c\ud800\x7f",), None)
+    line = JsonLines().format(record)
+    assert line.isascii()
+    assert line.splitlines() == [line]
+    assert json.loads(line)["message"] == "of a\u2028b\x85c\ud800\x7f"

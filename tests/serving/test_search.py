@@ -3,17 +3,20 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
 from optical.errors import OpticalError
+from optical.explanation import Explanation, explain
 from optical.index import Index
 from optical.serving import RefusedError, SearchService, UnavailableError
 from optical.serving import search as search_module
+from optical.serving.languages import Decision
 
 from ..distillation.toy import DICTIONARY
 from .conftest import PAIRS, Made
@@ -63,6 +66,20 @@ def test_one_batch_may_have_several_filters(service: SearchService) -> None:
     assert batches(service) == (1, 3)
     assert who | library == every
     assert len(who) == len(library) == 30
+
+
+def test_a_number_too_large_for_filters_is_refused_and_a_good_query_beside_it_is_answered(
+    service: SearchService,
+) -> None:
+    async def together() -> list:
+        conditions = ["year > " + "9" * 400, "year > 2000"]
+        asked = [service.search("river", k=3, filter=each) for each in conditions]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    refused, good = asyncio.run(together())
+    assert isinstance(refused, RefusedError)
+    assert "beyond 2^53" in str(refused)
+    assert len(good.found) == 3
 
 
 def test_an_index_that_cannot_be_reached_is_said_so_and_comes_back_by_itself(
@@ -150,3 +167,129 @@ def test_encoders_that_cannot_be_loaded_leave_those_before(
         assert (await service.encode("river"))[1] == pytest.approx(before)
 
     asyncio.run(reload_in_vain())
+
+
+def encoding(
+    service: SearchService, monkeypatch: pytest.MonkeyPatch, change: Callable[[str, np.ndarray], np.ndarray]
+) -> None:
+    """Make the encoder give changed vectors, as one with broken weights would."""
+    encoder = service._encoders["sw"]
+    encode = encoder.encode_query
+
+    def changed(texts: list[str], **options: object) -> list[np.ndarray]:
+        return [change(text, each) for text, each in zip(texts, encode(texts, **options), strict=True)]
+
+    monkeypatch.setattr(encoder, "encode_query", changed)
+
+
+def test_vectors_that_cannot_be_searched_with_fail_alone_and_the_index_is_not_to_blame(
+    service: SearchService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(text: str, vectors: np.ndarray) -> np.ndarray:
+        if text == "bad":
+            raise ValueError("The encoder fails.")
+        return {"none": vectors[:0], "nan": vectors * np.nan}.get(text, vectors)
+
+    encoding(service, monkeypatch, change)
+
+    async def together() -> list:
+        asked = [service.search(each, k=2) for each in ("none", "nan", "bad", "river")]
+        return await asyncio.gather(*asked, service.encode("river"), return_exceptions=True)
+
+    none, nan, bad, river, encoded = asyncio.run(together())
+    assert batches(service) == (1, 5)
+    assert isinstance(none, RefusedError)
+    assert "NaN" in str(nan)
+    assert not isinstance(nan, (RefusedError, UnavailableError))
+    assert isinstance(bad, ValueError)
+    assert len(river.found) == 2
+    assert len(encoded[1])
+    assert service.ready
+
+
+def test_encoding_beside_searches_needs_no_index(service: SearchService) -> None:
+    async def together() -> list:
+        service._index.close()
+        asked = [service.search("river"), service.encode("river")]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    searched, encoded = asyncio.run(together())
+    assert isinstance(searched, UnavailableError)
+    assert len(encoded[1])
+
+
+def test_an_index_that_comes_back_smaller_and_without_the_field_is_searched(
+    service: SearchService, made: Made, tmp_path: Path
+) -> None:
+    async def ask() -> None:
+        asked = [service.search("river", k=50), service.search("river", filter='source = "who"')]
+        tasks = [asyncio.create_task(each) for each in asked]
+        await asyncio.sleep(0)  # they are waiting, and were checked with the index before
+        service._index.close()
+        shutil.rmtree(tmp_path / "index")
+        teacher = MultiVectorEncoder(made.encoders["en"], device="cpu")
+        Index.create(tmp_path / "index", teacher, [Passage("p", "river water")]).close()
+        service._lose(OpticalError("gone"))
+        service._probe()
+        found, refused = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [each.hit.id for each in found.found] == ["p"]
+        assert isinstance(refused, RefusedError)
+        assert service.ready
+        assert service.passages == 1
+
+    asyncio.run(ask())
+
+
+def test_an_empty_index_is_served(made: Made, tmp_path: Path) -> None:
+    place = made.copy_index(tmp_path)
+    with Index.open(place) as index:
+        index.delete([f"p{n}" for n in range(60)])
+    service = SearchService(place, {"sw": made.encoders["sw"]})
+    assert asyncio.run(service.search("river")).found == []
+    service.close()
+
+
+def test_a_runner_up_that_cannot_read_the_query_is_left_out(made: Made, tmp_path: Path) -> None:
+    service = SearchService(made.copy_index(tmp_path), made.encoders)
+    # Each word is one token in one language, and many in the other.
+    query = " ".join([DICTIONARY["river"]] * 40)
+    both = Decision(("sw", "en"), {"sw": 0.5, "en": 0.5})
+    service._routing.decide = lambda text: both  # type: ignore[method-assign]
+    answer = asyncio.run(service.search(query, k=3))
+    assert answer.decision.languages == ("sw",)
+    assert {each.language for each in answer.found} == {"sw"}
+    with pytest.raises(RefusedError, match="64 at most"):
+        asyncio.run(service.search(query, "en"))
+    service.close()
+
+
+def test_hits_and_explanations_come_from_the_same_encoder(
+    service: SearchService, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    def explained(query: str, passage: str, encoder: MultiVectorEncoder) -> Explanation:
+        used.append(encoder)
+        service._encoders = {"sw": MultiVectorEncoder(made.encoders["en"], device="cpu")}
+        return explain(query, passage, encoder)
+
+    monkeypatch.setattr(search_module, "explain", explained)
+    before = service._encoders["sw"]
+    asyncio.run(service.search("river", k=2, explained=True))
+    assert used == [before, before]
+
+
+def test_the_watch_survives_a_panic(service: SearchService, monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        """As those of PyO3."""
+
+    def panic(place: str) -> Index:
+        raise PanicException("corrupt")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(search_module.Index, "open", panic)
+        service._lose(OpticalError("gone"))
+        service._probe()
+        assert not service.ready
+    service._probe()
+    assert service.ready

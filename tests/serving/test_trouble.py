@@ -38,6 +38,7 @@ def test_a_lost_index_a_slow_answer_and_logged_queries(
             go_on.set()
             await busy
             assert (await patient.post("/search", json={"text": "in time"})).status_code == 200
+            assert (await patient.post("/encode", json={"text": "encoded"})).status_code == 200
             assert (await patient.get("/readyz")).status_code == 200
 
             service._index.close()
@@ -57,9 +58,10 @@ def test_a_lost_index_a_slow_answer_and_logged_queries(
     logged = [
         json.loads(JsonLines().format(each)) for each in caplog.records if each.name.endswith("observation")
     ]
-    assert [each.get("query") for each in logged if each["route"] == "/search"] == [
+    assert [each.get("query") for each in logged if each["route"] in ("/search", "/encode")] == [
         None,
         "in time",
+        "encoded",
         "lost",
         "found",
     ]

@@ -66,7 +66,7 @@ def serve(
         require_package(package, extra="serve")
 
     from optical.serving import Keys, SearchService, Settings, create_application
-    from optical.serving.server import bind, is_local, run
+    from optical.serving.server import bind, hold_reloads, is_local, listen, run
 
     questions = _questions(examples or [], list(sources))
     _log()
@@ -85,7 +85,13 @@ def serve(
     )
     listener = bind(host, port)
     with listener:
+        hold_reloads()
         service = SearchService(index, sources)
+        try:
+            listen(listener)
+        except OpticalError:
+            service.close()
+            raise
         application = create_application(service, settings, known, questions)
         address = f"[{host}]" if ":" in host else host
         say(
@@ -94,7 +100,7 @@ def serve(
         )
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it
-            run(application, service, listener)
+            run(application, service, listener, settings)
 
 
 def key(
@@ -161,10 +167,8 @@ def _log() -> None:
     quiet()
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    for name in ("optical", "uvicorn"):
+    for name in ("optical", "uvicorn", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(logging.INFO)
-    # An explanation of each long passage would say that it is long, with its text.
-    logging.getLogger("optical.encoders.tokens").setLevel(logging.ERROR)

@@ -99,6 +99,8 @@ def adopt(name_or_folder: str | Path, teacher: MultiVectorEncoder, *, seed: int 
 
 
 def _warn_of_unknown(name: str, encoder: MultiVectorEncoder, foreign: list[str]) -> None:
+    if not foreign:
+        return  # the tokenizers below fail on no text at all
     tokenizer = _tokenizer(encoder)
     tokens = [token for sentence in _token_ids(tokenizer, foreign[:_SAMPLE]) for token in sentence]
     unknown = sum(token == tokenizer.unk_token_id for token in tokens)

@@ -76,8 +76,8 @@ def parse_filter(expression: str, fields: Mapping[str, Kind]) -> Filter:
         fields: the known fields and the kind of their values.
 
     Raises:
-        OpticalError: the expression does not follow the grammar, a field is unknown, or a value is of another
-            kind than the field's; the message says where.
+        OpticalError: the expression does not follow the grammar, a field is unknown, or a value is a number beyond
+            2^53, or of another kind than the field's; the message says where.
     """
     return _Parser(expression, fields).parse()
 
@@ -160,7 +160,11 @@ class _Parser:
         if kind == "string":
             value = re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
         elif kind == "number":
-            value = float(text) if set(text) & set(".eE") else int(text)
+            # A whole number with more digits is too large, or begins with zeros.
+            value = int(text) if text.lstrip("+-").isdecimal() and len(text) < 20 else float(text)
+            if not -(2**53) <= value <= 2**53:
+                shown = text if len(text) <= 20 else f"{text[:20]}..."
+                self._fail(position, f"{shown} is a number beyond 2^53, which filters cannot compare")
         elif text in ("true", "false"):
             value = text == "true"
         else:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import logging
 import math
 import os
 import re
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,12 +21,16 @@ from optical.errors import OpticalError
 from optical.files import numbered_lines
 from optical.serving.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 ENVIRONMENT = "OPTICAL_KEYS"
 # The page (and what it is made of) and the questions of a load balancer are answered without a key.
 OPEN, OPEN_BELOW = ("/", "/healthz", "/readyz", "/openapi.json"), "/page/"
 _ENTRY = re.compile(r"([\w.-]+):([0-9a-f]{64})")
 _LOCAL = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 _MOST_REMEMBERED = 10_000
+# So many times the timeout a request may hold its place.
+PATIENCE = 3
 
 
 def new_key(name: str) -> tuple[str, str]:
@@ -140,16 +146,18 @@ class Gate:
             return
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)
-        if refusal is None:
-            refusal = await self._admit(scope, headers, receive, send)
         if refusal is not None:
             await refusal(scope, receive, send)
+        elif _open(scope["path"]):
+            # Nobody vouches for these: they take no place, and nothing is read for them.
+            await self._app(scope, _replay(b"", receive), send)
+        else:
+            await self._admit(scope, headers, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
-        path = scope["path"]
         if not len(self._keys) and not _LOCAL.fullmatch(headers.get("host", "")):
             return problem(400, "Without API keys only this machine is served, by the name localhost.")
-        if path in OPEN or path.startswith(OPEN_BELOW):
+        if _open(scope["path"]):
             return None
         client = scope["client"][0] if scope.get("client") else "unknown"
         if len(self._keys):
@@ -168,27 +176,44 @@ class Gate:
             )
         return None
 
-    async def _admit(
-        self, scope: Scope, headers: Headers, receive: Receive, send: Send
-    ) -> JSONResponse | None:
-        if self._at_work >= self._settings.concurrency and scope["path"] not in OPEN:
-            return problem(503, "The service is busy. Ask again in a moment.", {"Retry-After": "1"})
+    async def _admit(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        if self._at_work >= self._settings.concurrency:
+            busy = problem(503, "The service is busy. Ask again in a moment.", {"Retry-After": "1"})
+            await busy(scope, receive, send)
+            return
         self._at_work += 1
         try:
-            try:
-                body = await asyncio.wait_for(self._body(headers, receive), self._settings.timeout)
-            except asyncio.TimeoutError:
-                return problem(408, "The body did not arrive in time.", {"Connection": "close"})
-            if body is None:
-                message = f"The body is larger than {self._settings.largest_body} bytes."
-                return problem(413, message, {"Connection": "close"})
-            await self._app(scope, _replay(body, receive), send)
+            # Time for the body, for the answer, and for a client that is slow to take it.
+            await asyncio.wait_for(
+                self._answer(scope, headers, receive, send), PATIENCE * self._settings.timeout
+            )
+        except asyncio.TimeoutError:
+            # The server closes the connection when an answer has no end.
+            logger.warning("A request was given up: its answer was not taken in time.")
         finally:
             self._at_work -= 1
-        return None
+
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        try:
+            body = await asyncio.wait_for(self._body(headers, receive), self._settings.timeout)
+        except asyncio.TimeoutError:
+            refusal = problem(408, "The body did not arrive in time.", {"Connection": "close"})
+        except ClientDisconnect:
+            return
+        else:
+            if body is not None:
+                await self._app(scope, _replay(body, receive), send)
+                return
+            message = f"The body is larger than {self._settings.largest_body} bytes."
+            refusal = problem(413, message, {"Connection": "close"})
+        await refusal(scope, receive, send)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes | None:
-        """Return the whole body; None if it is too large, which may be known before it is read."""
+        """Return the whole body; None if it is too large, which may be known before it is read.
+
+        Raises:
+            ClientDisconnect: the client left in the middle of it.
+        """
         most = self._settings.largest_body
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > most:
@@ -198,12 +223,16 @@ class Gate:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return body
+                raise ClientDisconnect
             body += message.get("body", b"")
             if len(body) > most:
                 return None
             more = message.get("more_body", False)
         return body
+
+
+def _open(path: str) -> bool:
+    return path in OPEN or path.startswith(OPEN_BELOW)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

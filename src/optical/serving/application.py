@@ -1,6 +1,7 @@
 """The service's HTTP interface."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
@@ -69,10 +70,14 @@ def create_application(
             yield
         finally:
             watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-            service.close()
+            try:
+                with suppress(asyncio.CancelledError):
+                    await watching
+            finally:
+                service.close()
 
+    # It repeats the beginning of what is too long, as each explanation of a long passage would.
+    logging.getLogger("optical.encoders.tokens").setLevel(logging.ERROR)
     # The usual pages of documentation load scripts from elsewhere.
     application = FastAPI(
         title="OPTICAL",
@@ -131,9 +136,13 @@ def _add_routes(
         return search_answer(answer)
 
     @application.post("/encode", **shared)
-    async def encode(body: EncodeRequest) -> EncodeAnswer:
+    async def encode(body: EncodeRequest, request: Request) -> EncodeAnswer:
         """Return the token vectors of a query, to search elsewhere with."""
+        facts = request.scope["facts"]
+        if settings.log_queries:
+            facts["query"] = body.text
         decision, vectors = await within_time(service.encode(body.text, body.lang))
+        facts["languages"] = decision.languages[:1]
         return EncodeAnswer(language=language_answer(decision), vectors=vectors.tolist())
 
     readable = {**shared, "responses": {status: _RESPONSES[status] for status in (400, 401, 429, 503)}}

@@ -56,16 +56,18 @@ class Batching(Generic[Group, Item, Result]):
         self._thread.shutdown()
 
     async def _drain(self, group: Group) -> None:
-        await asyncio.sleep(self._window)
         waiting = self._waiting[group]
-        while waiting:
-            # Those given up meanwhile need no answer.
-            async with self._turn:
-                batch = [each for each in waiting[:LARGEST_BATCH] if not each[1].done()]
-                del waiting[:LARGEST_BATCH]
-                if batch:
-                    await self._answer(group, batch)
-        del self._waiting[group]
+        try:
+            await asyncio.sleep(self._window)
+            while waiting:
+                # Those given up meanwhile need no answer.
+                async with self._turn:
+                    batch = [each for each in waiting[:LARGEST_BATCH] if not each[1].done()]
+                    del waiting[:LARGEST_BATCH]
+                    if batch:
+                        await self._answer(group, batch)
+        finally:
+            del self._waiting[group]
 
     async def _answer(self, group: Group, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         items = [item for item, _ in batch]
@@ -73,8 +75,14 @@ class Batching(Generic[Group, Item, Result]):
         results: Sequence[Result | Exception]
         try:
             results = await loop.run_in_executor(self._thread, self._work, group, items)
-        except Exception as error:
-            results = [error] * len(batch)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # A panic of a library in Rust is no Exception, and must not end more than this batch.
+            failure = (
+                error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
+            )
+            results = [failure] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():
                 continue

@@ -11,6 +11,7 @@ from optical.serving.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
+_LEFT = 499  # as nginx has it: the client did not wait for its answer
 _METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
 
 
@@ -31,7 +32,7 @@ class Observation:
             await self._app(scope, receive, send)
             return
         facts = scope["facts"] = {}
-        status = 500
+        status = _LEFT
         started = time.perf_counter()
 
         async def remember(message: Message) -> None:
@@ -42,6 +43,9 @@ class Observation:
 
         try:
             await self._app(scope, receive, remember)
+        except Exception:
+            status = 500
+            raise
         finally:
             seconds = time.perf_counter() - started
             # Labels that clients could invent would fill the memory.
@@ -71,4 +75,4 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return json.dumps(entry)

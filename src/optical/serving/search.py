@@ -6,10 +6,8 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from sentence_transformers import MultiVectorEncoder
 
@@ -18,16 +16,14 @@ from optical.encoders import fingerprint, load_encoder
 from optical.errors import OpticalError
 from optical.explanation import explain
 from optical.index import Hit, Index
-from optical.index.checks import check_query_texts
 from optical.index.filters import Kind, parse_filter
 from optical.serving.answers import Answer, Found, RefusedError, UnavailableError, fused
-from optical.serving.batching import LARGEST_BATCH, Batching
+from optical.serving.batching import Batching
+from optical.serving.encoding import Vectors, check_searchable, encode_each
 from optical.serving.languages import Decision, LanguageRouting
 from optical.serving.metrics import Metrics
 
 logger = logging.getLogger(__name__)
-
-Vectors: TypeAlias = npt.NDArray[np.float32]
 
 AUTOMATIC = "auto"
 WATCH_EVERY = 2.0  # seconds
@@ -63,11 +59,13 @@ class SearchService:
         try:
             self._look_up()
             self._encoders, self._routing = self._load()
+            if self._count:  # the first search is slow, and may find something wrong
+                self._index.search_vectors([torch.eye(1, self._dimension)], 1)
         except BaseException:
             self._index.close()
             raise
         self._ready = True
-        self._batching: Batching[str, _Query, Any] = Batching(self._work)
+        self._batching: Batching[MultiVectorEncoder, _Query, Any] = Batching(self._work)
 
     @property
     def ready(self) -> bool:
@@ -109,19 +107,29 @@ class SearchService:
             RefusedError: the query is empty or too long for its encoder, the language unknown, or the filter wrong.
             UnavailableError: the index cannot be reached.
         """
+        encoders = self._encoders  # the same to the end, whatever is loaded meanwhile
         decision = self._decide(text, language)
         self._check_filter(filter)
         most = min(k, self._count)
         if most == 0:
             return Answer(decision, [])
-        lists = await asyncio.gather(
-            *(self._batching.submit(each, _Query(text, most, filter)) for each in decision.languages)
+        query = _Query(text, most, filter)
+        first, *others = await asyncio.gather(
+            *(self._batching.submit(encoders[each], query) for each in decision.languages),
+            return_exceptions=True,
         )
+        if others and isinstance(others[0], RefusedError):  # the runner-up may read less than the first
+            others, decision = [], dataclasses.replace(decision, languages=decision.languages[:1])
+        lists: list[list[Hit]] = []
+        for each in (first, *others):
+            if isinstance(each, BaseException):
+                raise each
+            lists.append(each)
         found = fused(dict(zip(decision.languages, lists, strict=True)), most)
-        for each in decision.languages:
-            self.metrics.searched(each, automatic=language == AUTOMATIC)
+        for used in decision.languages:
+            self.metrics.searched(used, automatic=language == AUTOMATIC)
         if explained:
-            found = [await self._explained(text, each) for each in found]
+            found = [await self._explained(text, hit, encoders[hit.language]) for hit in found]
         return Answer(decision, found)
 
     async def encode(self, text: str, language: str = AUTOMATIC) -> tuple[Decision, Vectors]:
@@ -131,7 +139,8 @@ class SearchService:
             RefusedError: the query is empty or too long for its encoder, or the language unknown.
         """
         decision = self._decide(text, language)
-        return decision, await self._batching.submit(decision.languages[0], _Query(text))
+        encoder = self._encoders[decision.languages[0]]
+        return decision, await self._batching.submit(encoder, _Query(text))
 
     async def reload(self) -> None:
         """Load all encoders anew and use them from then on; queries that are at work meanwhile get their answers.
@@ -156,6 +165,7 @@ class SearchService:
     def _look_up(self) -> None:
         info = self._index.info
         self._teacher: str = info["teacher"]
+        self._dimension: int = info["dimension"]
         self._count: int = info["passages"]
         self._fields: dict[str, Kind] = info["fields"]
 
@@ -169,7 +179,8 @@ class SearchService:
                     f"The index {self._place} was built with teacher {self._teacher}, but the encoder for {language}, "
                     f"{source}, belongs to {teacher}. Give one distilled from the teacher that built the index."
                 )
-            self._index.search("?", encoder, 1)  # the first is slow, and may find something wrong
+            # The first is slow, and may find something wrong.
+            check_searchable(encoder.encode_query(["?"], convert_to_numpy=True)[0], self._dimension)
             encoders[language] = encoder
         return encoders, LanguageRouting(encoders)
 
@@ -196,52 +207,47 @@ class SearchService:
         except RecursionError as error:
             raise RefusedError("The filter is nested too deeply. Make it simpler.") from error
 
-    def _work(self, language: str, queries: Sequence[_Query]) -> list[Any]:
+    def _work(self, encoder: MultiVectorEncoder, queries: Sequence[_Query]) -> list[Any]:
         """Encode, and search with, what is good of a batch; what is not gets its exception."""
         self.metrics.batch(len(queries))
-        encoder = self._encoders[language]
-        results: dict[int, Any] = {}
-        for place, query in enumerate(queries):
-            try:
-                check_query_texts([query.text], encoder)
-            except OpticalError as error:
-                results[place] = RefusedError(str(error))
-        good = [place for place in range(len(queries)) if place not in results]
-        texts = [queries[place].text for place in good]
-        vectors = dict(
-            zip(
-                good,
-                encoder.encode_query(texts, batch_size=LARGEST_BATCH, convert_to_numpy=True),
-                strict=True,
-            )
-        )
+        results: list[Any] = encode_each(encoder, [query.text for query in queries])
         searched: dict[str | None, list[int]] = {}
-        for place in good:
-            if queries[place].k:
-                searched.setdefault(queries[place].filter, []).append(place)
-            else:
-                results[place] = vectors[place]
+        for place, query in enumerate(queries):
+            if query.k and not isinstance(results[place], Exception):
+                try:
+                    check_searchable(results[place], self._dimension)
+                except OpticalError as error:
+                    results[place] = error
+                else:
+                    searched.setdefault(query.filter, []).append(place)
         for filter, places in searched.items():
             k = max(queries[place].k for place in places)
-            hits = self._search([vectors[place] for place in places], k, filter)
-            results |= {place: each[: queries[place].k] for place, each in zip(places, hits, strict=True)}
-        return [results[place] for place in range(len(queries))]
+            try:
+                hits = self._search([results[place] for place in places], k, filter)
+            except Exception as error:
+                hits = [error] * len(places)
+            for place, each in zip(places, hits, strict=True):
+                results[place] = each if isinstance(each, Exception) else each[: queries[place].k]
+        return results
 
-    def _search(self, vectors: list[Vectors], k: int, filter: str | None) -> list[list[Hit]]:
+    def _search(self, vectors: list[Vectors], k: int, filter: str | None) -> Sequence[list[Hit] | Exception]:
+        # The index may have been opened again, and be another, since the query came.
+        self._check_filter(filter)
         try:
-            return self._index.search_vectors(list(map(torch.from_numpy, vectors)), k, filter=filter)
-        except OpticalError as error:  # all that a client can do wrong was checked before
+            most = min(k, self._index.count)
+            if most == 0:
+                return [[]] * len(vectors)
+            return self._index.search_vectors(list(map(torch.from_numpy, vectors)), most, filter=filter)
+        except OpticalError as error:  # all else that can be wrong was checked before
             self._lose(error)
             raise UnavailableError("The index cannot be reached now. Ask again in a moment.") from error
 
-    async def _explained(self, text: str, found: Found) -> Found:
+    async def _explained(self, text: str, found: Found, encoder: MultiVectorEncoder) -> Found:
         hit = found.hit
         passage = Passage(hit.id, hit.text, hit.title).content
         try:
             # One by one, so that others get their turns in between.
-            explanation = await self._batching.alone(
-                lambda: explain(text, passage, self._encoders[found.language])
-            )
+            explanation = await self._batching.alone(partial(explain, text, passage, encoder))
         except OpticalError as error:
             raise RefusedError(str(error)) from error
         return dataclasses.replace(found, explanation=explanation)
@@ -252,7 +258,7 @@ class SearchService:
                 _ = self._index.count
             else:
                 self._open_again()
-        except Exception as error:  # whatever it is, there is nothing better to do than to try again
+        except BaseException as error:  # whatever it is, even a panic: nothing is better than to try again
             self._lose(error)
 
     def _open_again(self) -> None:
@@ -268,7 +274,7 @@ class SearchService:
         logger.warning("The index %s can be reached again.", self._place)
         self._ready = True
 
-    def _lose(self, error: Exception) -> None:
+    def _lose(self, error: BaseException) -> None:
         if self._ready:
             logger.error("The index %s cannot be reached: %s", self._place, error)
         self._ready = False

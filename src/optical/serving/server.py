@@ -4,18 +4,25 @@ import asyncio
 import errno
 import ipaddress
 import logging
+import math
 import signal
 import socket
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
 
 from optical.errors import OpticalError
+from optical.serving.access import PATIENCE
 from optical.serving.search import SearchService
+from optical.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_LAST_ANSWERS = 30  # seconds that requests at work have at the end
+# Seconds in which a request is read whose connection was accepted just before the end.
+_LAST_REQUESTS = 0.2
+# Connections for each request at a time: clients keep them for the next.
+_CONNECTIONS = 4
 
 
 def is_local(host: str) -> bool:
@@ -38,7 +45,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         if listener is not None:
             listener.close()
         raise _unusable(host, port, error) from error
@@ -53,11 +60,8 @@ def _unusable(host: str, port: int, error: Exception) -> OpticalError:
     return OpticalError(f"{host}, port {port} cannot be listened at ({error}). Choose others.")
 
 
-def run(application: FastAPI, service: SearchService, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT; requests at work then get their answers. SIGHUP loads the encoders anew.
-
-    A signal and not a request does it because who may send it is settled already, by the operating system, and
-    because no key, however it leaks, then makes the service read files.
+def listen(listener: socket.socket) -> None:
+    """Let connections come.
 
     Raises:
         OpticalError: another process has taken the port meanwhile.
@@ -67,28 +71,63 @@ def run(application: FastAPI, service: SearchService, listener: socket.socket) -
     except OSError as error:
         host, port = listener.getsockname()[:2]
         raise _unusable(host, port, error) from error
+
+
+def hold_reloads() -> None:
+    """Ignore SIGHUP, which would end the process, until :func:`run` takes it."""
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def run(application: FastAPI, service: SearchService, listener: socket.socket, settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; requests at work then get their answers. SIGHUP loads the encoders anew.
+
+    A signal and not a request does it because who may send it is settled already, by the operating system, and
+    because no key, however it leaks, then makes the service read files. One that comes during a reload is followed by
+    another reload.
+    """
     config = uvicorn.Config(
         application,
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_LAST_ANSWERS,
+        proxy_headers=False,
+        ws="none",
+        limit_concurrency=_CONNECTIONS * settings.concurrency + 64,
+        timeout_graceful_shutdown=math.ceil(PATIENCE * settings.timeout) + 1,
     )
-    asyncio.run(_serve(uvicorn.Server(config), service, listener))
+    asyncio.run(_serve(_Server(config), service, listener))
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, but first read the requests of the connections that were accepted."""
+        loop = asyncio.get_running_loop()
+        for listener in sockets or []:
+            # Not closed: the loop drops connections that it has accepted for a closed listener.
+            loop.remove_reader(listener)
+            with suppress(OSError):  # some systems cannot do that
+                listener.shutdown(socket.SHUT_RDWR)
+        await asyncio.sleep(_LAST_REQUESTS)
+        await super().shutdown(sockets)
 
 
 async def _serve(server: uvicorn.Server, service: SearchService, listener: socket.socket) -> None:
-    reloading: set[asyncio.Task[None]] = set()
+    asked = asyncio.Event()
+    if hasattr(signal, "SIGHUP"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    reloading = asyncio.create_task(_reload_whenever(asked, service))
+    try:
+        await server.serve([listener])
+    finally:
+        reloading.cancel()
 
-    def begin() -> None:
-        if not reloading:
-            task = asyncio.create_task(_reload(service))
-            reloading.add(task)
-            task.add_done_callback(reloading.discard)
 
-    if hasattr(signal, "SIGHUP"):  # not on Windows
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
-    await server.serve([listener])
+async def _reload_whenever(asked: asyncio.Event, service: SearchService) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        await _reload(service)
 
 
 async def _reload(service: SearchService) -> None:

@@ -1,0 +1,77 @@
+"""The process that serves: its end, and new encoders while it loads others."""
+
+import asyncio
+import os
+import signal
+import socket
+
+import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from optical.serving import SearchService
+from optical.serving.server import _reload_whenever, _Server, bind, listen
+
+
+def test_a_connection_that_was_made_before_the_end_gets_its_answer() -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("answered")(scope, receive, send)
+
+    async def serve_and_end() -> bytes:
+        listener = bind("127.0.0.1", 0)
+        listen(listener)
+        config = uvicorn.Config(answer, log_config=None, lifespan="off")
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve([listener]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        while not server.server_state.connections:
+            await asyncio.sleep(0.01)
+        server.should_exit = True
+        while not listener_is_deaf(listener):
+            await asyncio.sleep(0.005)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        received = await reader.read()
+        writer.close()
+        await serving
+        return received
+
+    assert b"answered" in asyncio.run(serve_and_end())
+
+
+def listener_is_deaf(listener: socket.socket) -> bool:
+    if listener.fileno() < 0:
+        return True
+    return not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_reload_that_is_asked_for_during_another_follows_it() -> None:
+    class Slow(SearchService):
+        def __init__(self) -> None:
+            self.reloads = 0
+            self.go_on = asyncio.Event()
+
+        async def reload(self) -> None:
+            self.reloads += 1
+            await self.go_on.wait()
+
+    async def ask() -> int:
+        asked, service = asyncio.Event(), Slow()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+        task = asyncio.create_task(_reload_whenever(asked, service))
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGHUP)
+            while service.reloads == 0:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01)
+        assert service.reloads == 1
+        service.go_on.set()
+        await asyncio.sleep(0.05)
+        task.cancel()
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        return service.reloads
+
+    assert asyncio.run(ask()) == 2
