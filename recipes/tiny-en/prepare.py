@@ -1,7 +1,8 @@
 """Lay out the training data of optical-tiny-en: plain text, and judged questions with their passages.
 
 Only sets whose licence lets weights be passed on are read; see README.md. Every tenth article of the judged questions
-is held back: settings are chosen on it, and nothing is trained on it.
+is held back: settings are chosen on it, and nothing is trained on it. Texts that are near copies of its questions, or
+of a test question (XQuAD, the SQuAD development set, AfriQA), are left out.
 
     python recipes/tiny-en/prepare.py --data DATA --output tiny-en-data
 """
@@ -11,6 +12,9 @@ import gzip
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from optical.bitext import words
+from optical.bitext.leakage import NearCopies
 
 ENGLISH = ("squad_v1.1_train_subset", "reqa_squad_train10k", "medquad")
 BITEXT = {
@@ -32,7 +36,7 @@ PART_WORDS = 90
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with english/ and bitext/")
+    parser.add_argument("--data", type=Path, required=True, help="folder with english/, bitext/ and clir/")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True)
@@ -64,10 +68,10 @@ def main() -> None:
         part for row in rows(english / ENGLISH[2] / "passages.tsv.gz") for part in parts(" ".join(row[1:]))
     ]
     generator.shuffle(medical)
-    words = 0
+    taken = 0
     for part in medical:
-        if words < MEDICAL_WORDS:
-            words += len(part.split())
+        if taken < MEDICAL_WORDS:
+            taken += len(part.split())
             texts.append(part)
     texts += [row[1] for row in rows(english / ENGLISH[2] / "queries.tsv.gz")][:MEDICAL_QUESTIONS]
     for name, most in BITEXT.items():
@@ -75,9 +79,25 @@ def main() -> None:
         sentences = sorted({row[0] for file in files for row in rows(file)})
         texts += generator.sample(sentences, min(most, len(sentences)))
     texts = [" ".join(text.split()) for text in dict.fromkeys(texts) if text.strip()]
-    generator.shuffle(texts)
-    write(arguments.output / "texts.txt", texts)
-    print(f"{len(texts)} texts, {sum(len(text.split()) for text in texts)} words")
+    asked = [questions[query] for query, passage in answers if passages[passage][0] in held_back]
+    copies = NearCopies([*asked, *test_questions(arguments.data)])
+    kept = [text for text in texts if words(text) not in copies]
+    generator.shuffle(kept)
+    write(arguments.output / "texts.txt", kept)
+    print(
+        f"{len(kept)} texts, {sum(len(text.split()) for text in kept)} words; "
+        f"{len(texts) - len(kept)} near copies of questions left out"
+    )
+
+
+def test_questions(data: Path) -> Iterator[str]:
+    """Yield the questions that the encoder will be measured with."""
+    for file in (
+        "clir/xquad/queries.en.tsv.gz",
+        "english/squad_v1.1_dev/queries.tsv.gz",
+        *(f"clir/afriqa/queries_en.{language}.test.tsv.gz" for language in ("sw", "ha", "yo")),
+    ):
+        yield from (row[1] for row in rows(data / file))
 
 
 def rows(path: Path) -> Iterator[list[str]]:

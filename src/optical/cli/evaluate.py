@@ -33,7 +33,7 @@ def evaluate(
     """Search with every judged query and measure the rankings."""
     from optical.cli.terminal import quiet, say, show_table
     from optical.collections import read_judgements, read_queries, write_run
-    from optical.encoders import load_encoder
+    from optical.encoders import load_query_encoder
     from optical.errors import OpticalError
     from optical.evaluation import evaluate as measure
     from optical.evaluation import rank
@@ -50,7 +50,7 @@ def evaluate(
         say(f"{missing} of {len(judgements)} judged queries are not in {queries}; they count as 0.")
     with Index.open(index) as opened:
         judged = {query: text for query, text in texts.items() if query in judgements}
-        ranking = rank(opened, judged, load_encoder(encoder), k, progress=True)
+        ranking = rank(opened, judged, load_query_encoder(encoder), k, progress=True)
     figures = measure(ranking, judgements)
     if run is not None:
         write_run(run, ranking, "optical")

@@ -18,14 +18,14 @@ def explain(
     """Search, and show which words of each passage answer which words of the query."""
     from optical.cli.terminal import quiet, say, show_explanation
     from optical.collections import Passage
-    from optical.encoders import load_encoder
+    from optical.encoders import load_query_encoder
     from optical.explanation import explain as explain_passage
     from optical.explanation import explanation_page
     from optical.files import replace_file
     from optical.index import Index
 
     quiet()
-    loaded = load_encoder(encoder)
+    loaded = load_query_encoder(encoder)
     with Index.open(index) as opened:
         hits = opened.search(query, loaded, k)
     explanations = [

@@ -20,11 +20,11 @@ def search(
 ) -> None:
     """Search an index in the encoder's language."""
     from optical.cli.terminal import quiet, say
-    from optical.encoders import load_encoder
+    from optical.encoders import load_query_encoder
     from optical.index import Index
 
     quiet()
     with Index.open(index) as opened:
-        for hit in opened.search(query, load_encoder(encoder), k, filter=filter):
+        for hit in opened.search(query, load_query_encoder(encoder), k, filter=filter):
             say(f"{hit.rank:3d}. {hit.score:7.3f}  {hit.id}  {hit.title}")
             say(f"     {hit.text}")

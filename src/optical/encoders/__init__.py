@@ -3,6 +3,7 @@
 from optical.encoders.artefact import PROVENANCE_FILE, assemble, read_provenance, save_artefact, versions
 from optical.encoders.fingerprint import fingerprint
 from optical.encoders.loading import is_late_interaction, load_encoder, load_transformer, project_tokens
+from optical.encoders.onnx_queries import export_onnx, load_query_encoder
 from optical.encoders.sides import (
     document_modules,
     query_lengths,
@@ -20,9 +21,11 @@ __all__ = [
     "assemble",
     "document_modules",
     "encode_tokens",
+    "export_onnx",
     "fingerprint",
     "is_late_interaction",
     "load_encoder",
+    "load_query_encoder",
     "load_transformer",
     "make_student",
     "project_tokens",

@@ -59,9 +59,9 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    packages = ("optical", "sentence-transformers", "transformers", "torch", "tokenizers", "numpy")
+def versions(*others: str) -> dict[str, str]:
+    """Return the versions that a result depends on, those of the packages ``others`` included."""
+    packages = ("optical", "sentence-transformers", "transformers", "torch", "tokenizers", "numpy", *others)
     return {"python": platform.python_version(), **{package: version(package) for package in packages}}
 
 
