@@ -22,7 +22,7 @@ def to_markdown(text: str) -> str:
     text = _TABLE.sub(lambda found: f"{found[1]}```text\n{found[0].rstrip()}\n{found[1]}```\n", text)
     text = _INLINE.sub(lambda found: f"${found[1]}$", text)
     text = _REFERENCE.sub(lambda found: f"`{found[1]}`", text)
-    text = re.sub(r"``([^`]+)``", r"`\1`", text)
+    text = re.sub(r"(?<!`)``([^`]+)``(?!`)", r"`\1`", text)
     return _CODE.sub(_code, text)
 
 

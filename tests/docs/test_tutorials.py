@@ -44,12 +44,12 @@ def test_there_are_tutorials() -> None:
 def test_each_command_works(
     name: str, tiny_teacher: MultiVectorEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a teacher that knows nothing, and two steps of training."""
+    """With a teacher that knows nothing, little bitext, and two steps of training."""
     folder = tmp_path / "teacher"
     tiny_teacher.save_pretrained(str(folder))
     write_checksums(folder)
     monkeypatch.setitem(optical.models._FOLDERS, TINY_EN, folder)
-    carry_out(name, tmp_path / "work", monkeypatch, steps=2)
+    carry_out(name, tmp_path / "work", monkeypatch, short=True)
 
 
 @pytest.mark.slow
@@ -67,8 +67,8 @@ def test_as_it_is_written(
         assert "Making water safe to drink" in shown
 
 
-def carry_out(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, steps: int | None = None) -> None:
-    """Run the blocks of a tutorial in a folder; with ``steps``, trainings are cut down to so many."""
+def carry_out(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, short: bool = False) -> None:
+    """Run the blocks of a tutorial in a folder; if ``short``, with less bitext and training."""
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
     # The commands of other processes are those of this Python and this source.
@@ -76,8 +76,8 @@ def carry_out(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, steps: i
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     text = (ROOT / "docs" / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
     text = text.replace("8000", str(free_port()))
-    if steps is not None:
-        text = re.sub(r"--steps \d+", f"--steps {steps}", text)
+    if short:
+        text = re.sub(r"--steps \d+", "--steps 2", text)
     services: list[subprocess.Popen[bytes]] = []
     try:
         for language, title, block in BLOCK.findall(text):
@@ -87,6 +87,10 @@ def carry_out(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, steps: i
                 exec(compile(block, f"{name}.md", "exec"), {"__name__": "__main__"})
             else:
                 run_bash(block, services, monkeypatch)
+                if short:
+                    for bitext in folder.glob("bitext.*.tsv"):
+                        lines = bitext.read_text(encoding="utf-8").splitlines(keepends=True)
+                        bitext.write_text("".join(lines[:120]), encoding="utf-8")
     finally:
         ends = [end(service) for service in services]
     assert all(code in (0, -signal.SIGTERM) for code in ends)
