@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 INSTALLED_BENCH := .venv/.installed-bench
+INSTALLED_DOCS := .venv/.installed-docs
 # Those that read a data folder live one level down and are run by hand.
 BENCHMARKS := benchmarks/index_search.py benchmarks/transport.py
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo test test-browser lint bench
+.PHONY: setup demo test test-browser lint bench docs
 
 setup: $(INSTALLED)
 
@@ -20,6 +21,11 @@ $(INSTALLED): pyproject.toml requirements.lock
 # The rivals that benchmarks measure against.
 $(INSTALLED_BENCH): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev,bench]'
+	touch $@
+
+# What builds the documentation.
+$(INSTALLED_DOCS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev,docs]'
 	touch $@
 
 demo: $(INSTALLED)
@@ -44,3 +50,7 @@ lint: $(INSTALLED)
 bench: $(INSTALLED_BENCH)
 	set -e; for benchmark in $(BENCHMARKS); do $(BIN)/python $$benchmark; done
 	$(BIN)/python benchmarks/readme_tables.py
+
+# The site, in site/; a broken link or an unknown name is an error.
+docs: $(INSTALLED_DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from optical.bitext.words import words
 from optical.errors import OpticalError
+from optical.models import bundled_folder
 
 MOST_UNKNOWN = 0.05
 """From this share of unknown tokens on, the vocabulary lacks the script: transplant."""
@@ -63,13 +64,13 @@ class Coverage:
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of an encoder or a tokenizer alone, by Hub id or folder.
+    """Return the tokenizer of an encoder or a tokenizer alone, by Hub id, folder or name of a bundled one.
 
     Raises:
         OpticalError: there is none, or it cannot be loaded.
     """
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(bundled_folder(name) or name)
     except (OSError, ValueError) as error:
         raise OpticalError(
             f"No tokenizer can be loaded from {name} ({str(error).splitlines()[0]}). Check the Hub id or the folder; "

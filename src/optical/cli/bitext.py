@@ -80,7 +80,7 @@ def clean(
 
 def coverage(
     files: Files,
-    tokenizer: Annotated[str, typer.Option(help="Encoder or tokenizer: Hub id or folder.")],
+    tokenizer: Annotated[str, typer.Option(help="Encoder or tokenizer: Hub id, folder or optical-tiny-en.")],
     skip_bad: SkipBad = False,
 ) -> None:
     """Measure how well a tokenizer covers the foreign side, and say what to do with its encoder."""
