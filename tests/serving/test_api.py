@@ -138,6 +138,7 @@ def test_the_document_has_every_route_and_examples(http: httpx.Client) -> None:
         "/encode",
         "/languages",
         "/index",
+        "/examples",
         "/healthz",
         "/readyz",
         "/metrics",
