@@ -304,7 +304,7 @@ def test_a_stopped_run_goes_on(encoder_folder: Path, files: tuple[Path, Path, Pa
     checkpoints = tmp_path / "stopped.partial" / "checkpoints"
     for place, last in (
         ("optical.distillation.trainer._RegularCheckpoints.on_save", 3),
-        ("optical.teaching.ranking.save_artefact", 6),
+        ("optical.distillation.run.save_artefact", 6),
     ):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(place, _stop)

@@ -136,7 +136,7 @@ def test_a_run_that_was_stopped_goes_on(bert_folder: Path, text: Path, tmp_path:
     checkpoints = tmp_path / "stopped.partial" / "checkpoints"
     for place, last in (
         ("optical.distillation.trainer._RegularCheckpoints.on_save", 3),
-        ("optical.teaching.tokens.save_artefact", 6),
+        ("optical.distillation.run.save_artefact", 6),
     ):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(place, _stop)

@@ -1,6 +1,5 @@
 """``optical distill``: train a query encoder."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from optical.cli.options import (
     Steps,
     Strict,
     Teacher,
+    chosen_settings,
 )
 from optical.models import TINY_EN
 
@@ -92,7 +92,7 @@ def distill(
     from optical.encoders import read_provenance
 
     quiet()
-    settings = {setting.name: context.params[setting.name] for setting in fields(Settings)}
+    settings = chosen_settings(context, Settings)
     if recipe is not None:
         settings = {
             name: value

@@ -1,7 +1,8 @@
 """Options that several commands share."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,3 +40,9 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first malformed line instead of counting it.")
 ]
+
+
+def chosen_settings(context: typer.Context, settings: type) -> dict[str, Any]:
+    """Return those of a command's options that are fields of the dataclass ``settings``."""
+    names = [setting.name for setting in fields(settings)]
+    return {name: context.params[name] for name in names if name in context.params}

@@ -1,6 +1,5 @@
 """``optical supervise``: train a query encoder on judged queries."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from optical.cli.options import (
     Steps,
     Strict,
     Teacher,
+    chosen_settings,
 )
 from optical.models import TINY_EN
 
@@ -112,7 +112,7 @@ def supervise(
         strict=strict,
         cache=cache,
         progress=True,
-        **{setting.name: context.params[setting.name] for setting in fields(SupervisionSettings)},
+        **chosen_settings(context, SupervisionSettings),
     )
     report_student(output)
     provenance = read_provenance(output)

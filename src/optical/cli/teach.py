@@ -1,8 +1,7 @@
 """``optical teach``: make an English teacher."""
 
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,6 +14,7 @@ from optical.cli.options import (
     Output,
     Seed,
     Steps,
+    chosen_settings,
 )
 
 app = typer.Typer(
@@ -57,7 +57,7 @@ def tokens(
     from optical.teaching import TokenSettings, teach_tokens
 
     quiet()
-    teach_tokens(teacher, text, output, cache=cache, progress=True, **_given(context, TokenSettings))
+    teach_tokens(teacher, text, output, cache=cache, progress=True, **chosen_settings(context, TokenSettings))
     provenance = read_provenance(output)
     before, after = provenance["development_before"], provenance["development_after"]
     say(f"{provenance['parameters']:,} parameters, {provenance['texts']['texts']:,} texts")
@@ -115,7 +115,7 @@ def ranking(
     from optical.teaching import RankingSettings, teach_ranking
 
     quiet()
-    settings = _given(context, RankingSettings)
+    settings = chosen_settings(context, RankingSettings)
     teach_ranking(
         encoder, queries, passages, qrels, output, cross_encoder=cross_encoder, progress=True, **settings
     )
@@ -124,9 +124,3 @@ def ranking(
     say(f"Judged queries: {provenance['training_queries']:,} for training")
     say(f"Held-back queries: MRR@10 {before['mrr_10']:.3f} before, {after['mrr_10']:.3f} after")
     say(f"Saved to {output}.")
-
-
-def _given(context: typer.Context, settings: type) -> dict[str, Any]:
-    """Return those of the command's options that are settings."""
-    names = [setting.name for setting in fields(settings)]
-    return {name: context.params[name] for name in names if name in context.params}

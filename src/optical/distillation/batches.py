@@ -1,7 +1,7 @@
 """Batches of sentence pairs: of similar length, with the teacher's vectors from disk."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from datasets import Dataset
@@ -46,7 +46,7 @@ class BitextCollator:
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return the features of a batch, their names prefixed with ``foreign_`` and ``english_``."""
-        foreign = preprocess_queries(self._student, [row["foreign"] for row in rows])
+        foreign = preprocess(self._student, [row["foreign"] for row in rows])
         foreign["special_mask"] = special_mask(foreign, self._special_ids)
         sentences = [self._vectors[row["english"]] for row in rows]
         padded, mask = pad_vectors([vectors for vectors, _ in sentences])
@@ -72,13 +72,15 @@ class BitextCollator:
 def foreign_tokens(student: MultiVectorEncoder, sentences: Sequence[str]) -> Iterator[list[int]]:
     """Yield the token ids of each sentence as a batch of :class:`BitextCollator` holds them, padding included."""
     for start in range(0, len(sentences), _CHUNK):
-        yield from preprocess_queries(student, sentences[start : start + _CHUNK])["input_ids"].tolist()
+        yield from preprocess(student, sentences[start : start + _CHUNK])["input_ids"].tolist()
 
 
-def preprocess_queries(student: MultiVectorEncoder, sentences: Sequence[str]) -> dict[str, Any]:
-    """Return the features that the student's query side wants of a batch of sentences."""
-    prompt = student.prompts.get("query") or None
-    return dict(student.preprocess(list(sentences), prompt=prompt, task="query"))
+def preprocess(
+    encoder: MultiVectorEncoder, texts: Sequence[str], side: Literal["document", "query"] = "query"
+) -> dict[str, Any]:
+    """Return the features that one side of an encoder wants of a batch of texts."""
+    prompt = encoder.prompts.get(side) or None
+    return dict(encoder.preprocess(list(texts), prompt=prompt, task=side))
 
 
 def repeat_questions(pairs: Sequence[int], english: Sequence[str], share: float) -> list[int]:

@@ -1,20 +1,11 @@
-"""Progress in the terminal: how far, how fast, how long still."""
+"""Progress of a training in the terminal."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-
-@contextmanager
-def count_progress(title: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Yield a function that is told how many of ``total`` are done."""
-    with _bar("/s", shown) as bar:
-        task = bar.add_task(title, total=total, rate="")
-        yield lambda done: _update(bar, task, done)
+from optical.progress import progress_bar
 
 
 class TrainingProgress(TrainerCallback):
@@ -25,7 +16,7 @@ class TrainingProgress(TrainerCallback):
 
     def __init__(self, title: str, unit: str, *, shown: bool) -> None:
         self._title = title
-        self._bar = _bar(f"{unit}/s", shown)
+        self._bar = progress_bar(unit, shown=shown)
         self._task: TaskID | None = None
         self._examples_a_step = 0
 
@@ -37,7 +28,7 @@ class TrainingProgress(TrainerCallback):
         if state.is_world_process_zero:
             self._bar.start()
             total = state.max_steps * self._examples_a_step
-            self._task = self._bar.add_task(self._title, total=total, rate="")
+            self._task = self._bar.add_task(self._title, total=total)
             self._bar.update(self._task, completed=state.global_step * self._examples_a_step)
 
     def on_step_end(
@@ -45,7 +36,7 @@ class TrainingProgress(TrainerCallback):
     ) -> None:
         """Move the bar."""
         if self._task is not None:
-            _update(self._bar, self._task, state.global_step * self._examples_a_step)
+            self._bar.update(self._task, completed=state.global_step * self._examples_a_step)
 
     def on_evaluate(
         self,
@@ -74,20 +65,3 @@ class TrainingProgress(TrainerCallback):
     def __exit__(self, *error: object) -> None:
         """Stop the bar."""
         self._bar.stop()
-
-
-def _bar(unit: str, shown: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]} " + unit),
-        TimeRemainingColumn(),
-        console=Console(stderr=True, quiet=not shown),
-    )
-
-
-def _update(bar: Progress, task: TaskID, done: int) -> None:
-    bar.update(task, completed=done)
-    speed = bar.tasks[task].speed
-    bar.update(task, rate=f"{speed:,.0f}" if speed else "")

@@ -2,18 +2,21 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 
 from optical.distillation.progress import TrainingProgress
 from optical.distillation.trainer import last_checkpoint
+from optical.encoders import save_artefact, versions
 from optical.errors import OpticalError
-from optical.files import replace_file
+from optical.files import create_folder, replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +79,34 @@ class Outcome:
     before: dict[str, float]
     after: dict[str, float]
     figures: dict[str, float]
+
+
+def save_outcome(
+    outcome: Outcome, target: Path, made_from: Mapping[str, Any], state: PartialState, started: float
+) -> None:
+    """Save what a run yields and what made it; of several processes, the first does.
+
+    Args:
+        outcome: of the training.
+        target: folder to make.
+        made_from: what is to be said of teacher, data and settings.
+        state: of the processes that worked together.
+        started: when the run was started, by :func:`time.monotonic`.
+    """
+    if not state.is_main_process:
+        return
+    provenance = {
+        "versions": versions(),
+        **made_from,
+        "processes": state.num_processes,
+        "device": str(outcome.encoder.device),
+        "seconds": round(time.monotonic() - started, 1),
+        "best_step": outcome.best_step,
+        "development_before": outcome.before,
+        "development_after": outcome.after,
+    }
+    with create_folder(target) as folder:
+        save_artefact(outcome.encoder, folder, provenance)
 
 
 def train_best(

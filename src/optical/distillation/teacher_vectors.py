@@ -10,10 +10,10 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 
-from optical.distillation.progress import count_progress
 from optical.distillation.vector_file import VectorFile
 from optical.encoders import fingerprint, query_transformer
 from optical.files import create_folder, folder_once
+from optical.progress import count_progress
 
 _CHUNK = 4096
 _FORMAT = 2  # of the files in a folder; a cache may hold those of earlier versions
@@ -80,7 +80,7 @@ class TeacherVectors:
         tokens: list[np.ndarray] = []
 
         def encoded() -> Iterator[Tensor]:
-            with count_progress("Teacher vectors", len(sentences), shown=progress) as advance:
+            with count_progress("Teacher vectors", "sentences", len(sentences), shown=progress) as advance:
                 for start in range(0, len(sentences), _CHUNK):
                     chunk = list(sentences[start : start + _CHUNK])
                     for features in teacher.encode_query(chunk, batch_size=64, output_value=None):
@@ -88,7 +88,7 @@ class TeacherVectors:
                         special.append(special_mask(features, added)[scored].numpy())
                         tokens.append(features["input_ids"].cpu()[scored].to(torch.int32).numpy())
                         yield features["token_embeddings"].cpu()[scored]
-                    advance(start + len(chunk))
+                    advance(len(chunk))
 
         VectorFile.write(folder, encoded(), teacher.get_embedding_dimension())
         np.save(folder / "special.npy", np.concatenate(special))

@@ -39,7 +39,7 @@ def make_trainer(
     own_learning_rate: float = 0.0,
     sampler: BatchSamplers | type[DefaultBatchSampler] = LengthBatchSampler,
 ) -> MultiVectorEncoderTrainer:
-    """Make a trainer of the query side of ``encoder``; its document side is frozen.
+    """Make a trainer of the query side of ``encoder``; a document side of its own is frozen.
 
     Args:
         encoder: the artefact to train.

@@ -16,7 +16,7 @@ from optical.distillation.batches import BitextCollator, foreign_tokens, repeat_
 from optical.distillation.development import DevelopmentEvaluator
 from optical.distillation.progress import TrainingProgress
 from optical.distillation.recipes import recipe_settings
-from optical.distillation.run import train_best, work_folder
+from optical.distillation.run import save_outcome, train_best, work_folder
 from optical.distillation.settings import Settings, identity
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.token_weights import IdfWeights
@@ -104,7 +104,8 @@ def graft(
     made = make_student(student, encoder, pairs, seed=seed)
     artefact = assemble(made.encoder, encoder)
     provenance = {
-        **_provenance(str(teacher), encoder, pairs),
+        "versions": versions(),
+        **_origins(str(teacher), encoder, pairs),
         "student": {"kind": made.kind, **made.origin},
         "seed": seed,
     }
@@ -161,26 +162,18 @@ class _Run:
             trainer = self._trainer(encoder, dataset, vectors, work / "checkpoints")
             progress = TrainingProgress("Distilling", "pairs", shown=self._progress)
             outcome = train_best(trainer, start, work / "checkpoints", progress)
-            if state.is_main_process:
-                provenance = {
-                    **_provenance(self._teacher_name, teacher, self._bitext),
-                    "student": read_origin(start),
-                    "settings": settings.as_dict(),
-                    "objective": {
-                        "formula": settings.objective,
-                        **trainer.loss.get_config_dict(),
-                        **outcome.figures,
-                    },
-                    "training_pairs": len(dataset),
-                    "processes": state.num_processes,
-                    "device": str(outcome.encoder.device),
-                    "seconds": round(time.monotonic() - started, 1),
-                    "best_step": outcome.best_step,
-                    "development_before": outcome.before,
-                    "development_after": outcome.after,
-                }
-                with create_folder(self._target) as folder:
-                    save_artefact(outcome.encoder, folder, provenance)
+            made_from = {
+                **_origins(self._teacher_name, teacher, self._bitext),
+                "student": read_origin(start),
+                "settings": settings.as_dict(),
+                "objective": {
+                    "formula": settings.objective,
+                    **trainer.loss.get_config_dict(),
+                    **outcome.figures,
+                },
+                "training_pairs": len(dataset),
+            }
+            save_outcome(outcome, self._target, made_from, state, started)
         return outcome.encoder
 
     def _trainer(
@@ -269,9 +262,8 @@ def _short(encoder: MultiVectorEncoder, sentences: list[str], most: int) -> dict
     return {sentence: length for sentence, length in lengths if length <= most}
 
 
-def _provenance(name: str, teacher: MultiVectorEncoder, bitext: Bitext) -> dict[str, Any]:
+def _origins(name: str, teacher: MultiVectorEncoder, bitext: Bitext) -> dict[str, Any]:
     return {
-        "versions": versions(),
         "teacher": {"name": name, "fingerprint": fingerprint(teacher)},
         "bitext": {"digest": bitext.digest(), "pairs": len(bitext), "dropped": bitext.dropped},
     }

@@ -38,9 +38,11 @@ def load_encoder(name_or_folder: str | Path, *, dimension: int = 128) -> MultiVe
     Raises:
         OpticalError: no encoder in that folder or a damaged one, no such Hub id, or the Hub could not be reached.
     """
-    if is_late_interaction(name_or_folder):
-        return _load(str(name_or_folder)).eval()
-    encoder = project_tokens(load_transformer(name_or_folder), dimension, seed=_PROJECTION_SEED)
+    # A bundled encoder is read in full to be verified: once is enough.
+    located = _locate(str(name_or_folder))
+    if is_late_interaction(located):
+        return _load(located).eval()
+    encoder = project_tokens(load_transformer(located), dimension, seed=_PROJECTION_SEED)
     logger.warning(
         "%s is no late-interaction checkpoint: its token vectors get a fixed orthogonal projection to %d dimensions. "
         "It was never trained to be compared token by token.",

@@ -19,9 +19,9 @@ from optical.index.building import add_passages
 from optical.index.checks import check_k, check_query_texts
 from optical.index.local import LocalEngine
 from optical.index.manifest import Manifest
-from optical.index.progress import counted
 from optical.index.searching import CentroidSearch, Hit
 from optical.index.shard import bytes_on_disk, damaged, writing
+from optical.progress import count_progress
 
 
 class Index:
@@ -104,7 +104,7 @@ class Index:
                     f"The unfinished index {folder} was begun {'without' if compact else 'with'} compact vectors. "
                     "Go on in the same way, or remove it."
                 )
-            with counted("Indexing", _length(passages), shown=progress) as done:
+            with count_progress("Indexing", "passages", _length(passages), shown=progress) as done:
                 ids = index._add(itertools.chain([first], stream), encoder, batch_size, done)
             index.delete([id_ for id_ in index._engine.ids() if id_ not in ids])
             if index._search.optimise_is_due:
@@ -200,7 +200,7 @@ class Index:
                 unusable vectors, a passage is empty, metadata are unusable, or the disk is full.
         """
         self._require_open()
-        with counted("Indexing", _length(passages), shown=progress) as done:
+        with count_progress("Indexing", "passages", _length(passages), shown=progress) as done:
             self._add(passages, encoder, batch_size, done)
 
     def delete(self, ids: Iterable[str]) -> None:

@@ -13,8 +13,8 @@ from optical.index.centroids import SAMPLE, Centroids, number_of_centroids
 from optical.index.checks import check_k, check_query
 from optical.index.filters import parse_filter
 from optical.index.local import Found, LocalEngine
-from optical.index.progress import counted
 from optical.index.shard import writing
+from optical.progress import count_progress
 
 # Up to so many passages all are scored.
 EXACT_UP_TO = 8192
@@ -99,7 +99,7 @@ class CentroidSearch:
         number = number_of_centroids(engine.token_count)
         centroids = Centroids.train(_sample(engine, SAMPLE * number), number, count)
         passages = engine.vectors()
-        with counted("Optimising", count, shown=progress) as done:
+        with count_progress("Optimising", "passages", count, shown=progress) as done:
             while chunk := list(itertools.islice(passages, _MARKED_TOGETHER)):
                 marks = centroids.of_passages([vectors for _, vectors in chunk])
                 engine.mark(dict(zip([id_ for id_, _ in chunk], marks, strict=True)))

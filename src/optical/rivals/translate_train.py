@@ -12,11 +12,11 @@ import torch
 from accelerate import PartialState
 
 from optical.collections import read_queries
-from optical.distillation.progress import count_progress
 from optical.distillation.run import work_folder
 from optical.encoders import versions
 from optical.errors import OpticalError
 from optical.files import replace_file, require_absent
+from optical.progress import count_progress
 from optical.rivals.translation import Translator
 from optical.rivals.translation_models import BEAMS, ConvertedModel
 
@@ -76,7 +76,7 @@ def translate_queries(
         translator = Translator(model, source=source, target=target, batch_size=batch_size)
         translations: dict[str, str] = {}
         size = _BATCHES_A_BLOCK * batch_size
-        with count_progress("Translating", len(order), shown=progress) as advance:
+        with count_progress("Translating", "queries", len(order), shown=progress) as advance:
             for start in range(0, len(order), size):
                 block = order[start : start + size]
                 file = work / f"block-{start:09d}.json"
@@ -85,7 +85,7 @@ def translate_queries(
                     with replace_file(file) as temporary:
                         temporary.write_text(json.dumps(made, ensure_ascii=False), encoding="utf-8")
                 translations.update(zip(block, json.loads(file.read_text(encoding="utf-8")), strict=True))
-                advance(len(translations))
+                advance(len(block))
         # White space would end the field or the line.
         single_line = {query: " ".join(translations[query].split()) for query in texts}
         empty = sum(not text for text in single_line.values())

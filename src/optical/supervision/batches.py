@@ -9,7 +9,7 @@ from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 
-from optical.distillation.batches import preprocess_queries
+from optical.distillation.batches import preprocess
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.vector_file import VectorFile, pad_vectors
 from optical.encoders import query_lengths
@@ -96,9 +96,7 @@ class QueryCollator:
             for passage in self._examples.relevant[query].keys() & places.keys():
                 relevant[place, places[passage]] = True
         columns = {
-            "foreign": preprocess_queries(
-                self._student, [self._examples.queries[query] for query in queries]
-            ),
+            "foreign": preprocess(self._student, [self._examples.queries[query] for query in queries]),
             "passages": {
                 **_features([self._passages[passage] for passage in places]),
                 "positive": torch.tensor([places[row["positive"]] for row in rows]),

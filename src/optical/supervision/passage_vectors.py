@@ -8,10 +8,10 @@ from pathlib import Path
 from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 
-from optical.distillation.progress import count_progress
 from optical.distillation.vector_file import VectorFile
 from optical.encoders import fingerprint
 from optical.files import folder_once
+from optical.progress import count_progress
 
 _CHUNK = 1024
 _FORMAT = 1  # of the files in a folder; a cache may hold those of earlier versions
@@ -27,11 +27,11 @@ def passage_vectors(
     """
 
     def encoded() -> Iterator[Tensor]:
-        with count_progress("Passage vectors", len(passages), shown=progress) as advance:
+        with count_progress("Passage vectors", "passages", len(passages), shown=progress) as advance:
             for start in range(0, len(passages), _CHUNK):
                 chunk = list(passages[start : start + _CHUNK])
                 yield from teacher.encode_document(chunk, batch_size=64)
-                advance(start + len(chunk))
+                advance(len(chunk))
 
     content = json.dumps([_FORMAT, fingerprint(teacher), list(passages)]).encode()
     name = f"passage-vectors-{hashlib.blake2b(content, digest_size=8).hexdigest()}"

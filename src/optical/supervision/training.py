@@ -11,14 +11,14 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext, read_bitext
 from optical.distillation.progress import TrainingProgress
-from optical.distillation.run import train_best, work_folder
+from optical.distillation.run import save_outcome, train_best, work_folder
 from optical.distillation.settings import identity
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.trainer import make_trainer
 from optical.distillation.untrained import load_teacher, needs_bitext, read_origin, untrained_student
-from optical.encoders import fingerprint, save_artefact, versions
+from optical.encoders import fingerprint
 from optical.errors import OpticalError
-from optical.files import create_folder, require_absent
+from optical.files import require_absent
 from optical.supervision.batches import QueryCollator, draw_rows
 from optical.supervision.development import RankingEvaluator
 from optical.supervision.examples import JudgedQueries, read_judged_queries, require_enough
@@ -113,25 +113,16 @@ def supervise(
         )
         shown = TrainingProgress("Supervising", "queries", shown=progress)
         outcome = train_best(trainer, start, work / "checkpoints", shown)
-        if state.is_main_process:
-            provenance = {
-                "versions": versions(),
-                "teacher": {"name": str(teacher), "fingerprint": fingerprint(encoder)},
-                "bitext": {"digest": pairs.digest(), "pairs": len(pairs), "dropped": pairs.dropped},
-                "judged_queries": _described(examples),
-                "student": read_origin(start),
-                "settings": chosen.as_dict(),
-                "objective": {"formula": chosen.objective, **trainer.loss.get_config_dict()},
-                "training_queries": len(training),
-                "processes": state.num_processes,
-                "device": str(outcome.encoder.device),
-                "seconds": round(time.monotonic() - started, 1),
-                "best_step": outcome.best_step,
-                "development_before": outcome.before,
-                "development_after": outcome.after,
-            }
-            with create_folder(target) as made:
-                save_artefact(outcome.encoder, made, provenance)
+        made_from = {
+            "teacher": {"name": str(teacher), "fingerprint": fingerprint(encoder)},
+            "bitext": {"digest": pairs.digest(), "pairs": len(pairs), "dropped": pairs.dropped},
+            "judged_queries": _described(examples),
+            "student": read_origin(start),
+            "settings": chosen.as_dict(),
+            "objective": {"formula": chosen.objective, **trainer.loss.get_config_dict()},
+            "training_queries": len(training),
+        }
+        save_outcome(outcome, target, made_from, state, started)
     return outcome.encoder
 
 

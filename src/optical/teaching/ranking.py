@@ -11,13 +11,13 @@ from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.training_args import BatchSamplers
 
 from optical.distillation.progress import TrainingProgress
-from optical.distillation.run import train_best, work_folder
+from optical.distillation.run import save_outcome, train_best, work_folder
 from optical.distillation.settings import identity
 from optical.distillation.trainer import make_trainer
 from optical.distillation.untrained import load_teacher
-from optical.encoders import fingerprint, load_cross_encoder, save_artefact, versions
+from optical.encoders import fingerprint, load_cross_encoder
 from optical.errors import OpticalError
-from optical.files import create_folder, require_absent
+from optical.files import folder_once, require_absent
 from optical.supervision import JudgedQueries, read_judged_queries
 from optical.supervision.development import RankingEvaluator
 from optical.supervision.examples import require_enough
@@ -75,21 +75,22 @@ def teach_ranking(
     state = PartialState(cpu=not torch.accelerator.is_available())
     step = chosen.batch_size * state.num_processes
     require_enough(len(training), len(development), step)
-    student = load_teacher(str(encoder), chosen.dimension)
-    fingerprints = [fingerprint(student, "query"), fingerprint(student)]
+    encoder_before = load_teacher(str(encoder), chosen.dimension)
+    fingerprints = [fingerprint(encoder_before, "query"), fingerprint(encoder_before)]
     scorer = None if cross_encoder is None else load_cross_encoder(cross_encoder)
     if scorer is not None:
         fingerprints.append(fingerprint(scorer))
-    data = judged.digest() + (digest_passages(passages) if chosen.hard_negatives else "")
+    digest = judged.digest()
+    data = digest + (digest_passages(passages) if chosen.hard_negatives else "")
     with work_folder(target, identity(chosen, fingerprints, data), state) as work:
-        start = work / "student"
         mined = work / "negatives.run" if chosen.hard_negatives else None
         with state.main_process_first():
-            if not start.exists():
-                with create_folder(start) as folder:
-                    student.save_pretrained(str(folder), create_model_card=False)
+            start = folder_once(
+                work / "student",
+                lambda folder: encoder_before.save_pretrained(str(folder), create_model_card=False),
+            )
             if mined is not None and not mined.exists():
-                mine(student, queries, passages, judgements, mined, chosen.depth, progress=progress)
+                mine(encoder_before, queries, passages, judgements, mined, chosen.depth, progress=progress)
         examples = read_judged_queries(queries, passages, judgements, negatives=mined, depth=chosen.depth)
         usable = _with_negatives(examples, training, chosen, step)
         student = MultiVectorEncoder(str(start))
@@ -110,26 +111,17 @@ def teach_ranking(
         )
         shown = TrainingProgress("Teaching", "queries", shown=progress)
         outcome = train_best(trainer, start, work / "checkpoints", shown)
-        if state.is_main_process:
-            provenance = {
-                "versions": versions(),
-                "started_from": {"name": str(encoder), "fingerprint": fingerprints[1]},
-                "cross_encoder": None
-                if scorer is None
-                else {"name": str(cross_encoder), "fingerprint": fingerprints[2]},
-                "judged_queries": {"digest": judged.digest(), "queries": len(judged)},
-                "settings": chosen.as_dict(),
-                "training_queries": len(usable),
-                "queries_with_too_few_negatives": len(training) - len(usable),
-                "processes": state.num_processes,
-                "device": str(outcome.encoder.device),
-                "seconds": round(time.monotonic() - started, 1),
-                "best_step": outcome.best_step,
-                "development_before": outcome.before,
-                "development_after": outcome.after,
-            }
-            with create_folder(target) as made:
-                save_artefact(outcome.encoder, made, provenance)
+        made_from = {
+            "started_from": {"name": str(encoder), "fingerprint": fingerprints[1]},
+            "cross_encoder": None
+            if scorer is None
+            else {"name": str(cross_encoder), "fingerprint": fingerprints[2]},
+            "judged_queries": {"digest": digest, "queries": len(judged)},
+            "settings": chosen.as_dict(),
+            "training_queries": len(usable),
+            "queries_with_too_few_negatives": len(training) - len(usable),
+        }
+        save_outcome(outcome, target, made_from, state, started)
     return outcome.encoder
 
 

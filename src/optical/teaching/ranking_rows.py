@@ -10,8 +10,9 @@ import torch
 from datasets import Dataset
 from sentence_transformers import CrossEncoder, MultiVectorEncoder
 
-from optical.distillation.progress import count_progress
+from optical.distillation.batches import preprocess
 from optical.files import replace_file
+from optical.progress import count_progress
 from optical.supervision import JudgedQueries
 from optical.teaching.settings import RankingSettings
 
@@ -85,12 +86,12 @@ def _scores(
     pairs: Sequence[tuple[int, int]], texts: Sequence[str], scorer: CrossEncoder, progress: bool
 ) -> np.ndarray:
     def chunks() -> Iterator[np.ndarray]:
-        with count_progress("Cross-encoder scores", len(pairs), shown=progress) as advance:
+        with count_progress("Cross-encoder scores", "pairs", len(pairs), shown=progress) as advance:
             for start in range(0, len(pairs), _CHUNK):
                 chunk = [(texts[query], texts[passage]) for query, passage in pairs[start : start + _CHUNK]]
                 # The sigmoid that the library puts on top would leave hardly any difference between good passages.
                 yield scorer.predict(chunk, activation_fn=torch.nn.Identity(), show_progress_bar=False)
-                advance(start + len(chunk))
+                advance(len(chunk))
 
     return np.concatenate(list(chunks()))
 
@@ -117,11 +118,10 @@ class RankingCollator:
             if column == "label":
                 batch["label"] = torch.tensor(values)
                 continue
-            task = "query" if column == "query" else "document"
-            features = self._encoder.preprocess(
+            features = preprocess(
+                self._encoder,
                 [self._texts[value] for value in values],
-                prompt=self._encoder.prompts.get(task) or None,
-                task=task,
+                "query" if column == "query" else "document",
             )
             batch.update({f"{column}_{name}": value for name, value in features.items()})
         return batch

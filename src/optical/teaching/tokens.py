@@ -12,14 +12,14 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.distillation.batches import BitextCollator
 from optical.distillation.progress import TrainingProgress
-from optical.distillation.run import train_best, work_folder
+from optical.distillation.run import save_outcome, train_best, work_folder
 from optical.distillation.settings import identity
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.trainer import make_trainer
 from optical.distillation.untrained import switch_off_dropout
-from optical.encoders import fingerprint, is_late_interaction, load_encoder, save_artefact, versions
+from optical.encoders import fingerprint, is_late_interaction, load_encoder
 from optical.errors import OpticalError
-from optical.files import create_folder, folder_once, require_absent
+from optical.files import folder_once, require_absent
 from optical.teaching.architecture import keep_most, load_larger, small_encoder
 from optical.teaching.matching import require_equal_sides, require_same_tokens
 from optical.teaching.settings import TokenSettings
@@ -63,6 +63,7 @@ def teach_tokens(
     chosen = TokenSettings(**settings)
     files = [texts] if isinstance(texts, str | Path) else list(texts)
     read = read_texts(files)
+    digest = digest_texts(read)
     training, development = split_texts(read, chosen.held_back, chosen.seed)
     state = PartialState(cpu=not torch.accelerator.is_available())
     step = chosen.batch_size * state.num_processes
@@ -73,7 +74,7 @@ def teach_tokens(
         )
     larger = load_larger(teacher, chosen.dimension)
     require_equal_sides(larger, str(teacher))
-    name = identity(chosen, [fingerprint(larger)], digest_texts(read))
+    name = identity(chosen, [fingerprint(larger)], digest)
     with work_folder(target, name, state) as work:
         with state.main_process_first():
             if not is_late_interaction(teacher):
@@ -108,22 +109,13 @@ def teach_tokens(
         outcome = train_best(
             trainer, start, work / "checkpoints", TrainingProgress("Teaching", "texts", shown=progress)
         )
-        if state.is_main_process:
-            provenance = {
-                "versions": versions(),
-                "taught": {"by": str(teacher), "fingerprint": taught_by},
-                "texts": {"digest": digest_texts(read), "texts": len(read)},
-                "settings": chosen.as_dict(),
-                "parameters": sum(weight.numel() for weight in outcome.encoder.parameters()),
-                "processes": state.num_processes,
-                "device": str(outcome.encoder.device),
-                "seconds": round(time.monotonic() - started, 1),
-                "best_step": outcome.best_step,
-                "development_before": outcome.before,
-                "development_after": outcome.after,
-            }
-            with create_folder(target) as made:
-                save_artefact(outcome.encoder, made, provenance)
+        made_from = {
+            "taught": {"by": str(teacher), "fingerprint": taught_by},
+            "texts": {"digest": digest, "texts": len(read)},
+            "settings": chosen.as_dict(),
+            "parameters": sum(weight.numel() for weight in outcome.encoder.parameters()),
+        }
+        save_outcome(outcome, target, made_from, state, started)
     return outcome.encoder
 
 
