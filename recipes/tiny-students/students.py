@@ -1,10 +1,11 @@
 """Distil students of optical-tiny-en for nine languages, and measure them.
 
-    python recipes/tiny-students/students.py --data DATA --output tiny-students
+    python recipes/tiny-students/students.py --data DATA --output tiny-students [--languages sw th]
 
 DATA holds ``bitext/``, ``clir/afriqa`` and ``clir/xquad``. Only bitext whose licence lets weights be passed on is
-read; pairs that are near copies of a test question are left out. Every student is kept in OUTPUT, and one that is there
-is not made again. The figures go to ``benchmarks/results/tiny-students.json``.
+read; pairs that are near copies of a test question are left out. Every student is kept in a folder of OUTPUT that is
+named by teacher and steps, and one that is there is not made again. The figures go to
+``benchmarks/results/tiny-students.json``.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 from optical.bitext import read_bitext, without_near_copies
 from optical.collections import Judgements, read_judgements, read_passages, read_queries
 from optical.distillation import distill, graft
-from optical.encoders import load_encoder, query_modules, read_provenance
+from optical.encoders import fingerprint, load_encoder, query_modules, read_provenance
 from optical.evaluation import evaluate, rank
 from optical.files import replace_file
 from optical.index import Index
@@ -46,11 +47,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES)
     arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    teacher = fingerprint(load_encoder(TINY_EN))
+    output = arguments.output / f"{teacher}-{arguments.steps}"
+    output.mkdir(parents=True, exist_ok=True)
     rows = {}
-    for language in LANGUAGES:
-        rows[language] = measure(language, arguments.data, arguments.output, arguments.steps)
+    for language in arguments.languages:
+        rows[language] = measure(language, arguments.data, output, arguments.steps)
         print(language, json.dumps(rows[language]), flush=True)
     sys.path.insert(0, str(ROOT / "benchmarks"))
     from machine import measured_on
@@ -58,6 +62,7 @@ def main() -> None:
     result = {
         "command": f"python recipes/tiny-students/students.py --data DATA --output tiny-students "
         f"--steps {arguments.steps}",
+        "teacher": teacher,
         "steps": arguments.steps,
         "languages": rows,
         "machine": measured_on("optical", "sentence-transformers", "torch"),
