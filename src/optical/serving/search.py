@@ -12,7 +12,7 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
-from optical.encoders import fingerprint, load_encoder
+from optical.encoders import fingerprint, load_query_encoder
 from optical.errors import OpticalError
 from optical.explanation import explain
 from optical.index import Hit, Index
@@ -172,7 +172,7 @@ class SearchService:
     def _load(self) -> tuple[dict[str, MultiVectorEncoder], LanguageRouting]:
         encoders = {}
         for language, source in self._sources.items():
-            encoder = load_encoder(source)
+            encoder = load_query_encoder(source)
             teacher = fingerprint(encoder)
             if teacher != self._teacher:
                 raise OpticalError(
