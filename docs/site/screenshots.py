@@ -20,7 +20,7 @@ from optical.samples import sample
 
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 SOURCES = ("health desk", "farm radio", "town library")
-# Urdu: what a graft needs to know the words of one question, and a passage that is itself written from right to left.
+# Urdu: what a graft needs to know the words of one question, and passages that are written from right to left.
 URDU_BITEXT = [
     ("Boil the water.", "پانی ابالیں۔"),
     ("The water is clean.", "پانی صاف ہے۔"),
@@ -37,12 +37,12 @@ URDU_BITEXT = [
     ("Is the milk safe to drink?", "کیا دودھ پینے کے لیے محفوظ ہے؟"),
 ]
 URDU_QUESTION = "پینے کے لیے پانی کتنی دیر ابالنا چاہیے؟"
-URDU_PASSAGE = {
-    "_id": "ur1",
-    "title": "پینے کا صاف پانی",
-    "text": "صاف نظر آنے والے پانی میں بھی جراثیم ہو سکتے ہیں۔ پانی کو پینے کے لیے محفوظ بنانا ہو تو اسے ایک منٹ "
-    "ابالنا چاہیے، پھر ڈھکے ہوئے برتن میں ٹھنڈا ہونے دیں۔ ڈھکن والا برتن پانی کو بعد میں بھی صاف رکھتا ہے۔",
-    "metadata": {"source": "town library", "year": 2019, "reviewed": True},
+URDU_SOURCE = "village school"
+URDU_PASSAGES = {
+    "پینے کا صاف پانی": "صاف نظر آنے والے پانی میں بھی جراثیم ہو سکتے ہیں۔ پانی کو پینے کے لیے محفوظ بنانا ہو تو اسے "
+    "ایک منٹ ابالنا چاہیے، پھر ڈھکے ہوئے برتن میں ٹھنڈا ہونے دیں۔ ڈھکن والا برتن پانی کو بعد میں بھی صاف رکھتا ہے۔",
+    "دودھ کی حفاظت": "تازہ دودھ گرم موسم میں جلد خراب ہو جاتا ہے۔ دودھ کو پینے سے پہلے ابالیں اور ٹھنڈی جگہ رکھیں۔ جس "
+    "برتن میں دودھ رکھنا ہو اسے پہلے گرم پانی سے دھو لیں۔",
 }
 
 
@@ -60,9 +60,9 @@ def main() -> None:
             executable_path=own if Path(own).exists() else shutil.which("chromium")
         )
 
-        def shoot(picture: str, question: str, word: str = "", **settings: Any) -> None:
+        def shoot(picture: str, question: str, word: str = "", filter: str = "", **settings: Any) -> None:
             page = browser.new_context(**{"viewport": {"width": 1000, "height": 800}, **settings}).new_page()
-            ask(page, url, question)
+            ask(page, url, question, filter)
             if word:
                 page.locator(".passage .text .word", has_text=word).first.hover()
             page.screenshot(path=folder / picture)
@@ -71,14 +71,18 @@ def main() -> None:
         shoot("page-dark.png", swahili, "boil", locale="en-GB", color_scheme="dark")
         phone = {"width": 390, "height": 844}
         shoot("page-phone.png", amharic, viewport=phone, device_scale_factor=2, locale="sw-TZ")
-        shoot("page-rtl.png", URDU_QUESTION, locale="en-GB")
+        shoot("page-rtl.png", URDU_QUESTION, filter=f'source = "{URDU_SOURCE}"', locale="en-GB")
         browser.close()
 
 
-def ask(page: Page, url: str, question: str) -> None:
+def ask(page: Page, url: str, question: str, filter: str) -> None:
     """Open the page and search."""
     page.goto(url)
     page.wait_for_selector("#status:not(:empty)")
+    if filter:
+        page.click("#filtering summary")
+        page.fill("#filter", filter)
+        page.click("#filtering summary")
     page.fill("#query", question)
     page.keyboard.press("Enter")
     page.wait_for_selector(".passage")
@@ -87,7 +91,7 @@ def ask(page: Page, url: str, question: str) -> None:
 
 def prepare(folder: Path) -> list[str]:
     """Make the index and the encoders; return the options of `optical serve`."""
-    passages = [URDU_PASSAGE] + [
+    passages = [
         {
             "_id": each.id,
             "title": each.title,
@@ -95,6 +99,9 @@ def prepare(folder: Path) -> list[str]:
             "metadata": {"source": SOURCES[n % 3], "year": 2015 + n % 9, "reviewed": n % 4 != 3},
         }
         for n, each in enumerate(read_passages(sample("passages.tsv")))
+    ] + [
+        {"_id": f"u{n}", "title": title, "text": text, "metadata": {"source": URDU_SOURCE, "year": 2019}}
+        for n, (title, text) in enumerate(URDU_PASSAGES.items(), 1)
     ]
     lines = (json.dumps(each, ensure_ascii=False) for each in passages)
     (folder / "passages.jsonl").write_text("\n".join(lines), encoding="utf-8")
@@ -132,8 +139,10 @@ def serving(options: list[str]) -> Iterator[str]:
     command = [sys.executable, "-m", "optical", "serve", *options, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
-        process.terminate()
+        try:
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
 
 
 if __name__ == "__main__":
