@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,6 +79,13 @@ def test_an_exported_query_side_encodes_the_batches_and_finds_the_same(
     monkeypatch.setattr("transformers.BertModel.forward", fail)
     assert asyncio.run(together()) == expected
     assert batches(service) == (3, 41)
+
+
+def test_a_reload_frees_the_encoders_before(service: SearchService) -> None:
+    before = weakref.ref(service._encoders["sw"])
+    asyncio.run(service.search("river", k=1))
+    asyncio.run(service.reload())
+    assert before() is None
 
 
 def test_one_batch_may_have_several_filters(service: SearchService) -> None:
