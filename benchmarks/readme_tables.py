@@ -225,6 +225,37 @@ def transport(file: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def serving(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    on = result["measured_on"]
+    lines = [
+        f"**Service under load** ({result['passages']:,} passages, optical-tiny-en, {result['seconds']:g} s each; "
+        f"{on['cpu']}, {on['cores']} cores for service and clients, {on['torch_threads']} thread(s)).",
+        "",
+        "| queries encoded | clients | requests/s | ms, median | 95th percentile | 99th percentile |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in ("batches", "one at a time"):
+        for row in result[name]:
+            times = " | ".join(f"{row[key]:.0f}" for key in ("p50_ms", "p95_ms", "p99_ms"))
+            title = "in batches" if name == "batches" else name
+            lines.append(f"| {title} | {row['clients']} | {row['requests_a_second']:.1f} | {times} |")
+    lines += ["", f"Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
+def soak(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    memory = joined(f"{each:,.0f}" for each in result["median_megabytes_by_quarter"])
+    return (
+        f"**Service in the long run**: {result['seconds'] / 60:g} minutes of {result['clients']} clients with "
+        "searches, explanations, vectors and bad requests mixed, encoders loaded anew in the middle, and an end by "
+        f"SIGTERM under the load. {sum(result['answers'].values()):,} right answers, "
+        f"{sum(result['errors'].values())} others or lost; memory by quarter (median) {memory} MB. "
+        f"Made by `{result['command']}`.\n"
+    )
+
+
 def joined(parts: Iterable[object]) -> str:
     return " / ".join(map(str, parts))
 
@@ -245,6 +276,8 @@ TABLES = {
     "index-search-real-100000.json": search,
     "index-search-synthetic-10000.json": search,
     "transport-cpu.json": transport,
+    "serving.json": serving,
+    "serving-soak.json": soak,
 }
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ import pytest
 import torch
 from sentence_transformers import MultiVectorEncoder
 
+from optical.encoders import load_encoder
 from optical.explanation import Explanation, Word, explain
+from optical.models import TINY_EN
 
 from ..encoders.conftest import MakeTeacher, make_teacher
 
@@ -66,6 +68,14 @@ def test_a_prompt_is_no_word(make_teacher: MakeTeacher) -> None:
     encoder = make_teacher(prompts={"query": "what: ", "document": ""})
     explanation = explain("river", "river water", encoder)
     assert {match.query for match in explanation.matches} <= {Word("river", 0, 5)}
+
+
+def test_a_word_is_not_split_at_its_vowel_signs() -> None:
+    # The bundled tokenizer strips some of these signs, and makes tokens of others.
+    text = "पीने का साफ़ पानी दिखने वाले"
+    explanation = explain(text, text, load_encoder(TINY_EN))
+    assert {shown(text, match.query) for match in explanation.matches} == set(text.split())
+    assert {shown(text, match.passage) for match in explanation.matches} <= set(text.split())
 
 
 def test_scripts_without_spaces_go_token_by_token(tiny_teacher: MultiVectorEncoder) -> None:

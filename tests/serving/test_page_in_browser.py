@@ -189,6 +189,7 @@ def test_the_language_is_told_and_can_be_changed(visit: Open) -> None:
 @pytest.mark.parametrize("script", WRITTEN)
 def test_text_is_set_as_its_script_needs(visit: Open, script: str) -> None:
     page = visit(viewport={"width": 390, "height": 800})
+    page.click("#filtering summary")
     page.fill("#filter", 'source = "script"')
     ask(page, f"{WRITTEN[script]} {WORD}")
     title = page.locator("h3", has_text=WRITTEN[script])

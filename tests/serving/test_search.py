@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
+from optical.encoders import export_onnx
 from optical.errors import OpticalError
 from optical.explanation import Explanation, explain
 from optical.index import Index
@@ -55,6 +57,35 @@ def test_queries_that_arrive_together_are_one_batch_and_are_answered_each_as_alo
             assert [each.hit.id for each in answer.found] == [each.id for each in expected]
             scores = [each.hit.score for each in answer.found]
             assert scores == pytest.approx([each.score for each in expected], rel=1e-4)
+
+
+def test_an_exported_query_side_encodes_the_batches_and_finds_the_same(
+    service: SearchService, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+
+    async def together() -> list[list[str]]:
+        answers = await asyncio.gather(*(service.search(foreign, k=5) for _, foreign in PAIRS[:20]))
+        return [[each.hit.id for each in answer.found] for answer in answers]
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("PyTorch's model was asked")
+
+    expected = asyncio.run(together())
+    export_onnx(tmp_path / "sw")
+    asyncio.run(service.reload())
+    alone = asyncio.run(service.search(PAIRS[0][1], k=5, explained=True))
+    assert all(each.explanation and each.explanation.matches for each in alone.found)
+    monkeypatch.setattr("transformers.BertModel.forward", fail)
+    assert asyncio.run(together()) == expected
+    assert batches(service) == (3, 41)
+
+
+def test_a_reload_frees_the_encoders_before(service: SearchService) -> None:
+    before = weakref.ref(service._encoders["sw"])
+    asyncio.run(service.search("river", k=1))
+    asyncio.run(service.reload())
+    assert before() is None
 
 
 def test_one_batch_may_have_several_filters(service: SearchService) -> None:

@@ -13,32 +13,58 @@ from starlette.types import Receive, Scope, Send
 from optical.serving import SearchService
 from optical.serving.server import _reload_whenever, _Server, bind, listen
 
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("answered")(scope, receive, send)
+
+
+async def start(listener: socket.socket) -> tuple[_Server, "asyncio.Task[None]"]:
+    listen(listener)
+    server = _Server(uvicorn.Config(answer, log_config=None, lifespan="off"))
+    serving = asyncio.create_task(server.serve([listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    return server, serving
+
 
 def test_a_connection_that_was_made_before_the_end_gets_its_answer() -> None:
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await PlainTextResponse("answered")(scope, receive, send)
-
     async def serve_and_end() -> bytes:
         listener = bind("127.0.0.1", 0)
-        listen(listener)
-        config = uvicorn.Config(answer, log_config=None, lifespan="off")
-        server = _Server(config)
-        serving = asyncio.create_task(server.serve([listener]))
-        while not server.started:
-            await asyncio.sleep(0.01)
+        server, serving = await start(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         while not server.server_state.connections:
             await asyncio.sleep(0.01)
         server.should_exit = True
         while not listener_is_deaf(listener):
             await asyncio.sleep(0.005)
-        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        writer.write(REQUEST)
         received = await reader.read()
         writer.close()
         await serving
         return received
 
     assert b"answered" in asyncio.run(serve_and_end())
+
+
+def test_connections_that_nobody_has_accepted_at_the_end_get_their_answers() -> None:
+    async def serve_and_end() -> list[bytes]:
+        listener = bind("127.0.0.1", 0)
+        server, serving = await start(listener)
+        # Without await, so that only the system knows of them when the end begins.
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+        for client in clients:
+            client.sendall(REQUEST)
+        ending = server.shutdown([listener])
+        answers = asyncio.gather(*(asyncio.to_thread(client.makefile("rb").read) for client in clients))
+        await ending
+        serving.cancel()
+        for client in clients:
+            client.close()
+        return await answers
+
+    assert all(b"answered" in each for each in asyncio.run(serve_and_end()))
 
 
 def listener_is_deaf(listener: socket.socket) -> bool:

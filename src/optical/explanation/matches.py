@@ -101,8 +101,8 @@ def _words(text: str, tokens: SentenceTokens) -> list[Word | None]:
 
     for place, (start, end) in enumerate(tokens.spans):
         words.append(None)
-        last = _with_marks(text, tokens.spans[begins[-1]][1]) if begins else 0
-        if last != start or not _join(text[last - 1 : last], text[start:end]):
+        before = tokens.spans[begins[-1]][1] if begins else 0
+        if not before <= start <= _with_marks(text, before) or not _join(text[:start], text[start:end]):
             close()
         # The space before a word may be part of its first token.
         if text[start:end].strip():
@@ -112,14 +112,17 @@ def _words(text: str, tokens: SentenceTokens) -> list[Word | None]:
 
 
 def _with_marks(text: str, end: int) -> int:
-    """Return where the letter that ends before ``end`` ends with its marks, which a tokenizer may have stripped."""
+    """Return where the letter that ends before ``end`` ends with its marks.
+
+    A tokenizer may have stripped them, as accents, or made tokens of them, as of vowel signs.
+    """
     while end < len(text) and unicodedata.category(text[end]).startswith("M"):
         end += 1
     return end
 
 
 def _join(before: str, piece: str) -> bool:
-    return bool(before and piece) and _is_of_a_word(before) and _is_of_a_word(piece[0])
+    return bool(before and piece) and _is_of_a_word(before[-1]) and _is_of_a_word(piece[0])
 
 
 def _is_of_a_word(letter: str) -> bool:

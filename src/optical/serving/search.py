@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,7 +13,7 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
-from optical.encoders import fingerprint, load_encoder
+from optical.encoders import fingerprint, load_query_encoder
 from optical.errors import OpticalError
 from optical.explanation import explain
 from optical.index import Hit, Index
@@ -150,6 +151,9 @@ class SearchService:
         """
         fresh = await asyncio.to_thread(self._load)
         await self._batching.alone(partial(self._take, fresh))
+        # The modules of an encoder refer to each other in circles, which Python would look for much later: with each
+        # reload the memory of all encoders would be taken once more.
+        await asyncio.to_thread(gc.collect)
 
     async def watch(self) -> None:
         """Look after the index for ever: notice when it cannot be reached, and open it when it can again."""
@@ -172,7 +176,7 @@ class SearchService:
     def _load(self) -> tuple[dict[str, MultiVectorEncoder], LanguageRouting]:
         encoders = {}
         for language, source in self._sources.items():
-            encoder = load_encoder(source)
+            encoder = load_query_encoder(source)
             teacher = fingerprint(encoder)
             if teacher != self._teacher:
                 raise OpticalError(

@@ -7,7 +7,9 @@ import logging
 import math
 import signal
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -101,15 +103,34 @@ def run(application: FastAPI, service: SearchService, listener: socket.socket, s
 
 class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End, but first read the requests of the connections that were accepted."""
+        """End, but first read the requests of the connections that were made."""
         loop = asyncio.get_running_loop()
         for listener in sockets or []:
             # Not closed: the loop drops connections that it has accepted for a closed listener.
             loop.remove_reader(listener)
+            waiting = list(_accept_all(listener))  # the system would reset them
             with suppress(OSError):  # some systems cannot do that
                 listener.shutdown(socket.SHUT_RDWR)
+            for connection in waiting:
+                await loop.connect_accepted_socket(self._protocol, connection)
         await asyncio.sleep(_LAST_REQUESTS)
         await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """Return what reads a connection, as uvicorn makes it."""
+        kind: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = kind(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+
+def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
+    with suppress(OSError):  # none is left
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection
 
 
 async def _serve(server: uvicorn.Server, service: SearchService, listener: socket.socket) -> None:

@@ -8,6 +8,9 @@ from starlette.exceptions import HTTPException
 # These files are served and no others, whatever path is asked for.
 _TYPES = {
     "index.html": "text/html; charset=utf-8",
+    "colours.css": "text/css; charset=utf-8",
+    "results.css": "text/css; charset=utf-8",
+    "scripts.css": "text/css; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
     "results.js": "text/javascript; charset=utf-8",
