@@ -23,7 +23,8 @@ from index_rivals import RIVALS
 from index_workload import DIMENSION, Passages, Queries, Workload, real, synthetic
 from machine import measured_on
 from optical.collections import Passage
-from optical.index.local import Document, LocalEngine
+from optical.index.engine import Document
+from optical.index.local import LocalEngine
 from optical.index.searching import CANDIDATES, CentroidSearch
 from optical.index.shard import bytes_on_disk
 

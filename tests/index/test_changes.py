@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from optical.index.centroids import Centroids
+from optical.index.engine import Document, Found
 from optical.index.filters import Kind, parse_filter
-from optical.index.local import Document, Found, LocalEngine
+from optical.index.local import LocalEngine
 
 from .documents import DIMENSION, assert_same, brute_force, document, vectors
 

@@ -195,7 +195,7 @@ def test_an_open_index_opens_nowhere_else_but_a_snapshot_may_be_read_beside_it(
         writer.delete(["p1"])
         assert (reader.count, writer.count) == (40, 39)
         assert_agrees(reader.search(QUERY, tiny_teacher, k=40), tiny_teacher, PASSAGES)
-        place = reader._folder
+        place = reader._place.folder
     assert not place.exists()
     with Index.open(path) as index:
         assert index.count == 39
@@ -478,7 +478,7 @@ def test_a_disk_with_too_little_space_is_not_written_to(
     index: Index, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        usage = shutil.disk_usage(index._folder)
+        usage = shutil.disk_usage(index._place.folder)
         patched.setattr(shutil, "disk_usage", lambda _: usage._replace(free=200 * 2**20))
         with pytest.raises(OpticalError, match=r"is full: 200 MB are free, and 256 MB are needed. Free some"):
             index.add([passage(50)], tiny_teacher)

@@ -11,7 +11,8 @@ import torch
 
 from optical.collections import Passage
 from optical.index.centroids import Centroids
-from optical.index.local import Document, LocalEngine
+from optical.index.engine import Document
+from optical.index.local import LocalEngine
 
 from .documents import DIMENSION, brute_force, document, vectors
 
