@@ -1,7 +1,7 @@
 """One collection: requests to it, and the metadata that the server keeps with it."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from qdrant_client import QdrantClient
 
@@ -10,7 +10,6 @@ from optical.index.cluster.address import Address
 from optical.index.cluster.connection import Connection, MissingError
 
 Answer = TypeVar("Answer")
-Parameters = ParamSpec("Parameters")
 
 _NAMED = 10
 
@@ -26,21 +25,11 @@ class Collection:
     def __str__(self) -> str:
         return str(self.address)
 
-    def read(
-        self,
-        method: Callable[Concatenate[QdrantClient, str, Parameters], Answer],
-        *args: Parameters.args,
-        **kwargs: Parameters.kwargs,
-    ) -> Answer:
+    def read(self, method: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
         """:meth:`Connection.read` of this collection."""
         return self._connection.read(method, self.name, *args, **kwargs)
 
-    def write(
-        self,
-        method: Callable[Concatenate[QdrantClient, str, Parameters], Answer],
-        *args: Parameters.args,
-        **kwargs: Parameters.kwargs,
-    ) -> Answer:
+    def write(self, method: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
         """:meth:`Connection.write` to this collection."""
         return self._connection.write(method, self.name, *args, **kwargs)
 

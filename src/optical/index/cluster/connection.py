@@ -6,7 +6,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from qdrant_client import QdrantClient
@@ -25,7 +25,6 @@ _TRANSIENT = (408, 429, 500, 502, 503, 504)
 _FULL = re.compile(r"no space left|not enough space|disk space|out of memory|memory limit", re.IGNORECASE)
 
 Answer = TypeVar("Answer")
-Parameters = ParamSpec("Parameters")
 
 
 class MissingError(OpticalError):
@@ -52,12 +51,7 @@ class Connection:
                 check_compatibility=False,
             )
 
-    def read(
-        self,
-        method: Callable[Concatenate[QdrantClient, Parameters], Answer],
-        *args: Parameters.args,
-        **kwargs: Parameters.kwargs,
-    ) -> Answer:
+    def read(self, method: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
         """Return what a method of the client, which changes nothing, returns for these arguments.
 
         Raises:
@@ -65,12 +59,7 @@ class Connection:
         """
         return self._repeated(lambda: method(self._client, *args, **kwargs), READING_PATIENCE)
 
-    def write(
-        self,
-        method: Callable[Concatenate[QdrantClient, Parameters], Answer],
-        *args: Parameters.args,
-        **kwargs: Parameters.kwargs,
-    ) -> Answer:
+    def write(self, method: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
         """Return what a method of the client, which may be called twice to the same effect, returns.
 
         Raises:

@@ -102,7 +102,7 @@ class ClusterEngine:
         found: dict[str, Passage] = {}
         for start in range(0, len(ids), _FETCHED_TOGETHER):
             points = [str(point_id(id_)) for id_ in ids[start : start + _FETCHED_TOGETHER]]
-            records = self._collection.read(
+            records: Any = self._collection.read(
                 QdrantClient.retrieve, points, with_payload=True, consistency=_CONSISTENCY
             )
             found |= {record.payload["id"]: passage_of(record.payload) for record in records}
@@ -153,12 +153,10 @@ class ClusterEngine:
             answers: list[list[models.ScoredPoint]] = []
             for start in range(0, len(positions), _SEARCHED_TOGETHER):
                 requests = [request(each, limit) for each in positions[start : start + _SEARCHED_TOGETHER]]
-                answers += [
-                    answer.points
-                    for answer in self._collection.read(
-                        QdrantClient.query_batch_points, requests, consistency=_CONSISTENCY
-                    )
-                ]
+                results = self._collection.read(
+                    QdrantClient.query_batch_points, requests, consistency=_CONSISTENCY
+                )
+                answers += [each.points for each in results]
             return answers
 
         return best(queries, k, ask, self._damaged)
@@ -189,7 +187,7 @@ class ClusterEngine:
                 **wanted,
             )
             for record in records:
-                yield record.payload, cast(dict[str, Any], record.vector)
+                yield cast(Any, record.payload), cast(Any, record.vector)
             if offset is None:
                 return
 
