@@ -276,7 +276,8 @@ class Index:
                 server is full, or the server cannot be reached or refuses the key.
         """
         self._require_open()
-        copy_index(self._facts, self._engine, self._place, place_of(path), progress=progress)
+        with self._changing:
+            copy_index(self._facts, self._engine, self._place, place_of(path), progress=progress)
 
     def flush(self) -> None:
         """Make all changes survive a power failure."""
