@@ -27,7 +27,7 @@ class FakeQdrant(ThreadingHTTPServer):
         fault: asked before each request, with method and path, for an answer to give instead (None: give the right
             one); it may also raise, which breaks off the connection.
         after: called when a request was carried out, before the answer; it may raise, too.
-        requests: method, path and query of all requests so far.
+        requests: method, path, query and body of all requests so far.
     """
 
     daemon_threads = True
@@ -39,7 +39,7 @@ class FakeQdrant(ThreadingHTTPServer):
         self.key = ""
         self.fault: Callable[[str, str], Fault | None] = lambda method, path: None
         self.after: Callable[[str, str], None] = lambda method, path: None
-        self.requests: list[tuple[str, str, dict[str, list[str]]]] = []
+        self.requests: list[tuple[str, str, dict[str, list[str]], bytes]] = []
 
     @property
     def port(self) -> int:
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         server = self.server
-        server.requests.append((self.command, parts.path, parse_qs(parts.query)))
+        server.requests.append((self.command, parts.path, parse_qs(parts.query), body))
         status, content, headers = server.fault(self.command, parts.path) or self._right(parts.path, body)
         server.after(self.command, parts.path)
         self.send_response(status)

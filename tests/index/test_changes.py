@@ -174,7 +174,7 @@ class ServerChanges(ClusterChanges):
 TestLocalChanges = LocalChanges.TestCase
 TestLocalChanges.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
 TestClusterChanges = ClusterChanges.TestCase
-TestClusterChanges.settings = settings(max_examples=5, stateful_step_count=15, deadline=None)
+TestClusterChanges.settings = settings(max_examples=10, stateful_step_count=15, deadline=None)
 TestServerChanges = pytest.mark.skipif(not os.environ.get("QDRANT_URL"), reason=NO_SERVER)(
     ServerChanges.TestCase
 )

@@ -61,8 +61,8 @@ def clustered(generator: torch.Generator, centres: torch.Tensor, tokens: int) ->
 def test_candidates_by_centroids_hold_most_of_the_best(make: Callable[[int], Engine]) -> None:
     generator = torch.Generator().manual_seed(5)
     centres = torch.nn.functional.normalize(torch.randn(300, 32, generator=generator), dim=1)
-    documents = {f"p{number}": clustered(generator, centres, 20) for number in range(1500)}
-    centroids = Centroids.train(torch.cat(list(documents.values())), 256, 1500)
+    documents = {f"p{number}": clustered(generator, centres, 20) for number in range(800)}
+    centroids = Centroids.train(torch.cat(list(documents.values())), 256, 800)
     engine = make(32)
     sparse = centroids.of_passages(list(documents.values()))
     engine.put(
@@ -76,7 +76,7 @@ def test_candidates_by_centroids_hold_most_of_the_best(make: Callable[[int], Eng
         torch.nn.functional.normalize(
             documents[f"p{number}"][:6] + 0.05 * torch.randn(6, 32, generator=generator), dim=1
         )
-        for number in range(0, 1500, 50)
+        for number in range(0, 800, 40)
     ]
     marks = [centroids.of_query(query) for query in queries]
     shared = 0
@@ -88,7 +88,7 @@ def test_candidates_by_centroids_hold_most_of_the_best(make: Callable[[int], Eng
             assert found[0].passage.id == exact[0].passage.id
             shared += len({each.passage.id for each in found} & {each.passage.id for each in exact})
             # Whatever is found has its true score.
-            truth = dict(brute_force(query, documents, 1500))
+            truth = dict(brute_force(query, documents, 800))
             assert all(abs(each.score - truth[each.passage.id]) < 1e-4 for each in found)
     assert shared / (2 * 10 * len(queries)) > 0.75
 

@@ -144,8 +144,8 @@ class Place(Protocol):
     def begin_change(self) -> None:
         """Be told that passages are about to come or go."""
 
-    def end_change(self, count: int) -> None:
-        """Be told that all changes have been flushed, which left ``count`` passages."""
+    def end_change(self, engine: Engine) -> None:
+        """Be told that all changes of the engine have been flushed."""
 
     @property
     def centroids(self) -> Centroids | None:

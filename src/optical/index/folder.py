@@ -9,6 +9,7 @@ from typing import Any
 from optical.errors import OpticalError
 from optical.files import copy_folder, create_folder, replace_file, require_absent
 from optical.index.centroids import Centroids
+from optical.index.engine import Engine
 from optical.index.local import LocalEngine
 from optical.index.manifest import check_facts, damaged_manifest, unfinished
 from optical.index.shard import bytes_on_disk, damaged, writing
@@ -101,10 +102,10 @@ class FolderPlace:
         if self._facts["passages"] is not None:
             self._note_passages(None)
 
-    def end_change(self, count: int) -> None:
+    def end_change(self, engine: Engine) -> None:
         """Note the number of passages once all changes are on the disk."""
         if self._facts["passages"] is None and self._file.name == _FINISHED:
-            self._note_passages(count)
+            self._note_passages(engine.count)
 
     @property
     def centroids(self) -> Centroids | None:

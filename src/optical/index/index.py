@@ -310,7 +310,7 @@ class Index:
 
     def _flush(self) -> None:
         self._engine.flush()
-        self._place.end_change(self._engine.count)
+        self._place.end_change(self._engine)
 
     def _release(self) -> None:
         self._closed = True

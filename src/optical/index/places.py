@@ -38,7 +38,7 @@ def finishing(place: Place) -> Iterator[tuple[dict[str, Any], Engine]]:
         yield facts, engine
         place.finish()
         engine.flush()
-        place.end_change(engine.count)
+        place.end_change(engine)
     except BaseException:
         useless = _is_empty(engine)
         engine.close()

@@ -6,11 +6,12 @@ import re
 import time
 import warnings
 from collections.abc import Callable
+from json import JSONDecodeError
 from typing import Any, TypeVar
 
 import httpx
 from qdrant_client import QdrantClient
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from optical.errors import OpticalError
@@ -23,6 +24,9 @@ WRITING_PATIENCE = 60.0  # for changes, which a node's restart should not end
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 _FULL = re.compile(r"no space left|not enough space|disk space|out of memory|memory limit", re.IGNORECASE)
+
+# What the client raises: the first two for answers that are errors, the others for those that it cannot read.
+_ERRORS = (ApiException, QdrantException, JSONDecodeError, UnicodeDecodeError, AssertionError)
 
 Answer = TypeVar("Answer")
 
@@ -77,7 +81,7 @@ class Connection:
         while True:
             try:
                 return request()
-            except (ApiException, ResourceExhaustedResponse) as error:
+            except _ERRORS as error:
                 wait = max(pause * random.uniform(0.5, 1), _asked_to_wait(error))
                 if not _may_pass(error) or time.monotonic() + wait > end:
                     raise self._explained(error) from error
@@ -86,7 +90,7 @@ class Connection:
 
     def _explained(self, error: Exception) -> OpticalError:
         address = self._address
-        if isinstance(error, ResourceExhaustedResponse):
+        if isinstance(error, QdrantException):
             return OpticalError(f"{address} is busy ({error}). Try again later, or ask less at a time.")
         if isinstance(error, UnexpectedResponse):
             return self._refused(error.status_code, _words(error))
@@ -132,7 +136,7 @@ class Connection:
 
 
 def _may_pass(error: Exception) -> bool:
-    if isinstance(error, ResourceExhaustedResponse):
+    if isinstance(error, QdrantException):
         return True
     if isinstance(error, UnexpectedResponse):
         return error.status_code in _TRANSIENT and not _FULL.search(_words(error))

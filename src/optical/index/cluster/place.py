@@ -22,6 +22,7 @@ from optical.index.cluster.collection import Collection
 from optical.index.cluster.connection import ConflictError, MissingError
 from optical.index.cluster.engine import ClusterEngine
 from optical.index.cluster.schema import NO_PASSAGES, SPARSE_VECTORS, vectors_of
+from optical.index.engine import Engine
 from optical.index.manifest import check_facts, damaged_manifest, unfinished
 
 _FACTS, _STATE, _CENTROIDS = "optical", "optical_state", "optical_centroids"
@@ -134,7 +135,7 @@ class ClusterPlace:
     def begin_change(self) -> None:
         """Nothing: the server looks after what it stores."""
 
-    def end_change(self, count: int) -> None:
+    def end_change(self, engine: Engine) -> None:
         """Nothing: the server looks after what it stores."""
 
     @property
