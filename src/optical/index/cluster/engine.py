@@ -33,10 +33,7 @@ _FIELD = "optical_field:"
 
 
 class ClusterEngine:
-    """See :class:`optical.index.engine.Engine`; vectors are stored as :class:`LocalEngine` stores them.
-
-    With several shards, each searches as many candidates as are asked for.
-    """
+    """See :class:`optical.index.engine.Engine`; vectors are stored as :class:`LocalEngine` stores them."""
 
     def __init__(self, collection: Collection, dimension: int) -> None:
         self.dimension = dimension
