@@ -1,8 +1,8 @@
 """The tutorials, block by block, as their readers carry them out.
 
 In a page with the line ``<!-- executed -->``, blocks of bash and python are run in order, in one folder; a block with a
-title is a file. Commands of this package run in the process of the test, which saves each the time to load PyTorch. What
-a page asks of a Qdrant server at port 6333 is answered by one of the tests.
+title is a file. Commands of this package run in the process of the test, which saves each the time to load PyTorch.
+What a page asks of a Qdrant server at port 6333 is answered by one of the tests.
 """
 
 import os
