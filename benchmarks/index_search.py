@@ -23,7 +23,9 @@ from index_rivals import RIVALS
 from index_workload import DIMENSION, Passages, Queries, Workload, real, synthetic
 from machine import measured_on
 from optical.collections import Passage
-from optical.index.local import Document, LocalEngine
+from optical.index.engine import Document
+from optical.index.folder import FolderPlace
+from optical.index.local import LocalEngine
 from optical.index.searching import CANDIDATES, CentroidSearch
 from optical.index.shard import bytes_on_disk
 
@@ -112,7 +114,7 @@ def measure_index(
         )
     engine.flush()
     stored = time.perf_counter()
-    search = CentroidSearch(engine, folder / "centroids.safetensors")
+    search = CentroidSearch(engine, FolderPlace(folder))
     search.optimise()
     optimised = time.perf_counter()
     after = anonymous_megabytes()

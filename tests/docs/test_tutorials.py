@@ -2,6 +2,7 @@
 
 In a page with the line ``<!-- executed -->``, blocks of bash and python are run in order, in one folder; a block with a
 title is a file. Commands of this package run in the process of the test, which saves each the time to load PyTorch.
+What a page asks of a Qdrant server at port 6333 is answered by one of the tests.
 """
 
 import os
@@ -21,6 +22,8 @@ import optical.models
 from optical.cli import main
 from optical.models import TINY_EN, bundled_folder, write_checksums
 
+from ..index.qdrant_server import FakeQdrant, running
+
 ROOT = Path(__file__).parents[2]
 PAGES = [
     page for page in sorted((ROOT / "docs").rglob("*.md")) if "<!-- executed -->" in page.read_text("utf-8")
@@ -36,29 +39,43 @@ def _as_before() -> Iterator[None]:
     os.environ.update(environment)
 
 
+@pytest.fixture
+def qdrant() -> Iterator[FakeQdrant]:
+    with running() as server:
+        yield server
+
+
 def test_there_are_tutorials() -> None:
-    assert {page.stem for page in PAGES} == {"amharic", "bitext", "serve", "study", "swahili"}
+    assert {page.stem for page in PAGES} == {"amharic", "bitext", "cluster", "serve", "study", "swahili"}
 
 
-@pytest.mark.parametrize("name", ["amharic", "bitext", "serve", "swahili"])
+@pytest.mark.parametrize("name", ["amharic", "bitext", "cluster", "serve", "swahili"])
 def test_each_command_works(
-    name: str, tiny_teacher: MultiVectorEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    tiny_teacher: MultiVectorEncoder,
+    tmp_path: Path,
+    qdrant: FakeQdrant,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With a teacher that knows nothing, little bitext, and two steps of training."""
     folder = tmp_path / "teacher"
     tiny_teacher.save_pretrained(str(folder))
     write_checksums(folder)
     monkeypatch.setitem(optical.models._FOLDERS, TINY_EN, folder)
-    carry_out(name, tmp_path / "work", monkeypatch, short=True)
+    carry_out(name, tmp_path / "work", qdrant, monkeypatch, short=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [page.stem for page in PAGES])
 def test_as_it_is_written(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    tmp_path: Path,
+    qdrant: FakeQdrant,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     bundled_folder(TINY_EN)
-    carry_out(name, tmp_path, monkeypatch)
+    carry_out(name, tmp_path, qdrant, monkeypatch)
     shown = capsys.readouterr().out
     if name == "swahili":
         assert "  1. " in shown
@@ -67,7 +84,9 @@ def test_as_it_is_written(
         assert "Making water safe to drink" in shown
 
 
-def carry_out(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, short: bool = False) -> None:
+def carry_out(
+    name: str, folder: Path, qdrant: FakeQdrant, monkeypatch: pytest.MonkeyPatch, short: bool = False
+) -> None:
     """Run the blocks of a tutorial in a folder; if ``short``, with less bitext and training."""
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
@@ -75,7 +94,7 @@ def carry_out(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, short: b
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     text = (ROOT / "docs" / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
-    text = text.replace("8000", str(free_port()))
+    text = text.replace("8000", str(free_port())).replace(":6333", f":{qdrant.port}")
     if short:
         text = re.sub(r"--steps \d+", "--steps 2", text)
     services: list[subprocess.Popen[bytes]] = []

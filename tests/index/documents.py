@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from optical.collections import Passage
-from optical.index.local import Document, Found
+from optical.index.engine import Document, Found
 
 DIMENSION = 8
 

@@ -1,24 +1,33 @@
 """Random changes of an engine against a dictionary and brute force, across reopening and kill -9."""
 
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
+import pytest
 import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from optical.index.centroids import Centroids
+from optical.index.engine import Document, Engine, Found
 from optical.index.filters import Kind, parse_filter
-from optical.index.local import Document, Found, LocalEngine
+from optical.index.local import LocalEngine
+from optical.index.manifest import FORMAT
+from optical.index.places import place_of
 
+from .conftest import NO_SERVER
 from .documents import DIMENSION, assert_same, brute_force, document, vectors
+from .qdrant_server import running
 
 FIELDS: dict[str, Kind] = {"version": "number", "digits": "string", "even": "boolean"}
 FILTERS: list[tuple[str, Callable[[Any], bool]]] = [
@@ -40,15 +49,15 @@ def questions(seed: int, number: int) -> list[torch.Tensor]:
 class Changes(RuleBasedStateMachine):
     """Random changes and searches, and what a dictionary says of them."""
 
+    make: Callable[..., Engine]
+    open: Callable[..., Engine]
     ids = st.sampled_from([f"p{number}" for number in range(13)])
     seeds = st.integers(0, 1000)
 
     @initialize()
     def begin(self) -> None:
-        self.temporary = TemporaryDirectory()
-        self.folder = Path(self.temporary.name) / "index" / "shard"
-        self.folder.parent.mkdir()
-        self.engine = LocalEngine.create(self.folder, DIMENSION)
+        self.stack = ExitStack()
+        self.engine = self.make()
         self.engine.declare({"version": "number"})
         self.model: dict[str, Document] = {}
         self.version = 0
@@ -77,7 +86,7 @@ class Changes(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.engine.close()
-        self.engine = LocalEngine.open(self.folder, DIMENSION)
+        self.engine = self.open()
 
     @rule(seed=seeds, k=st.integers(1, 14), queries=st.sampled_from([1, 3]))
     def search(self, seed: int, k: int, queries: int) -> None:
@@ -129,11 +138,47 @@ class Changes(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "engine"):
             self.engine.close()
-            self.temporary.cleanup()
+            self.stack.close()
 
 
-TestChanges = Changes.TestCase
-TestChanges.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+class LocalChanges(Changes):
+    def make(self) -> Engine:
+        self.folder = Path(self.stack.enter_context(TemporaryDirectory())) / "index" / "shard"
+        self.folder.parent.mkdir()
+        return LocalEngine.create(self.folder, DIMENSION)
+
+    def open(self) -> Engine:
+        return LocalEngine.open(self.folder, DIMENSION)
+
+
+class ClusterChanges(Changes):
+    def make(self) -> Engine:
+        self.address = f"{self.stack.enter_context(running()).url}/index"
+        facts = {"format": FORMAT, "teacher": "t", "dimension": DIMENSION, "compact": False}
+        place_of(self.address).create(facts)
+        return self.open()
+
+    def open(self) -> Engine:
+        return place_of(self.address).open(finished=False)[1]
+
+
+class ServerChanges(ClusterChanges):
+    def make(self) -> Engine:
+        self.address = f"{os.environ['QDRANT_URL']}/optical-test-{uuid4().hex}"
+        self.stack.callback(lambda: place_of(self.address).remove())
+        place = place_of(self.address)
+        place.create({"format": FORMAT, "teacher": "t", "dimension": DIMENSION, "compact": False})
+        return self.open()
+
+
+TestLocalChanges = LocalChanges.TestCase
+TestLocalChanges.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+TestClusterChanges = ClusterChanges.TestCase
+TestClusterChanges.settings = settings(max_examples=10, stateful_step_count=15, deadline=None)
+TestServerChanges = pytest.mark.skipif(not os.environ.get("QDRANT_URL"), reason=NO_SERVER)(
+    ServerChanges.TestCase
+)
+TestServerChanges.settings = settings(max_examples=5, stateful_step_count=15, deadline=None)
 
 
 WRITER = """

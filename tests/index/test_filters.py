@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from optical.collections import Passage
 from optical.errors import OpticalError
+from optical.index.engine import Document
 from optical.index.filters import Kind, merge_kinds, parse_filter
-from optical.index.local import Document, LocalEngine
+from optical.index.local import LocalEngine
 
 FIELDS: dict[str, Kind] = {
     "source": "string",

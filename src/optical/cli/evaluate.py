@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from optical.cli.options import Encoder
+from optical.cli.options import Encoder, IndexPlace
 
 
 def evaluate(
-    index: Annotated[Path, typer.Argument(help="Folder made by `optical index`.")],
+    index: IndexPlace,
     encoder: Encoder,
     queries: Annotated[
         str,

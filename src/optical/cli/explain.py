@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from optical.cli.options import Encoder
+from optical.cli.options import Encoder, IndexPlace
 
 
 def explain(
-    index: Annotated[Path, typer.Argument(help="Folder made by `optical index`.")],
+    index: IndexPlace,
     query: Annotated[str, typer.Argument(help="What to search for, in the encoder's language.")],
     encoder: Encoder,
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 3,

@@ -1,14 +1,12 @@
 """``optical index``: make an English passage collection searchable, and look after it."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from optical.cli.groups import group
-from optical.cli.options import Encoder, Output
+from optical.cli.options import Encoder, IndexPlace, NewIndex
 
-Folder = Annotated[Path, typer.Argument(help="Folder made by `optical index`.")]
 Passages = Annotated[
     str,
     typer.Option(
@@ -22,7 +20,7 @@ app = group("build", "Build an index of English passages (`optical index --encod
 def build(
     encoder: Encoder,
     passages: Passages,
-    output: Output,
+    output: NewIndex,
     compact: Annotated[
         bool, typer.Option("--compact", help="Half the space on disk, and scores that are slightly off.")
     ] = False,
@@ -43,7 +41,7 @@ def build(
         say(f"Indexed {built.count} passages in {output}.")
 
 
-def add(index: Folder, encoder: Encoder, passages: Passages) -> None:
+def add(index: IndexPlace, encoder: Encoder, passages: Passages) -> None:
     """Add passages to an index; one whose id is there already replaces the old one."""
     from optical.cli.terminal import quiet, say
     from optical.collections import read_passages
@@ -56,7 +54,7 @@ def add(index: Folder, encoder: Encoder, passages: Passages) -> None:
         say(f"{index} holds {opened.count} passages.")
 
 
-def optimise(index: Folder) -> None:
+def optimise(index: IndexPlace) -> None:
     """Make searches of an index fast that has grown: train its centroids anew."""
     from optical.cli.terminal import quiet, say
     from optical.index import Index
@@ -68,7 +66,7 @@ def optimise(index: Folder) -> None:
         say(f"{index} has {info['centroids']} centroids for {info['passages']} passages.")
 
 
-def info(index: Folder) -> None:
+def info(index: IndexPlace) -> None:
     """Show what an index holds, and whether to optimise it."""
     from optical.cli.terminal import quiet, say
     from optical.index import Index
@@ -80,10 +78,46 @@ def info(index: Folder) -> None:
     say(f"passages       {facts['passages']:,}")
     say(f"token vectors  {facts['token_vectors']:,} of {facts['dimension']} dimensions")
     say(f"compact        {'yes' if facts['compact'] else 'no'}")
-    say(f"on disk        {facts['bytes'] / 2**20:,.0f} MB")
+    if facts["bytes"] is not None:
+        say(f"on disk        {facts['bytes'] / 2**20:,.0f} MB")
     say(f"metadata       {fields or 'none'}")
     say(f"centroids      {facts['centroids']:,}")
     say(f"teacher        {facts['teacher']}")
     say(f"made           {facts['created']} by optical {facts['versions']['optical']}")
     if facts["optimise_is_due"]:
         say(f"Searches would be faster after: optical index optimise {index}")
+
+
+def push(
+    index: Annotated[str, typer.Argument(help="Folder made by `optical index`.")],
+    address: Annotated[
+        str, typer.Argument(help="qdrant://HOST:6333/COLLECTION, with ?shards=6&replicas=2 if need be; new.")
+    ],
+) -> None:
+    """Copy an index to a Qdrant server or cluster, without encoding anything.
+
+    If it is stopped, the same command goes on from there.
+    """
+    _copy(index, address)
+
+
+def pull(
+    address: Annotated[str, typer.Argument(help="qdrant://HOST:6333/COLLECTION.")],
+    output: Annotated[str, typer.Argument(help="Folder to make; must not exist.")],
+) -> None:
+    """Copy an index from a Qdrant server or cluster into a folder, without encoding anything.
+
+    If it is stopped, the same command goes on from there.
+    """
+    _copy(address, output)
+
+
+def _copy(source: str, target: str) -> None:
+    from optical.cli.terminal import quiet, say
+    from optical.index import Index
+
+    quiet()
+    Index.require_new(target)
+    with Index.open(source) as opened:
+        opened.copy_to(target, progress=True)
+        say(f"Copied {opened.count} passages to {target}.")

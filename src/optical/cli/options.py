@@ -21,6 +21,21 @@ Bitext = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option(help="Folder to make; must not exist.")]
+IndexPlace = Annotated[
+    str,
+    typer.Argument(
+        help="Folder made by `optical index`, or qdrant://HOST:6333/COLLECTION (qdrants:// for TLS)."
+    ),
+]
+NewIndex = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Folder to make, or qdrant://HOST:6333/COLLECTION (?shards=6&replicas=2 behind it divides and copies it); "
+        "must not exist.",
+    ),
+]
 Encoder = Annotated[
     str,
     typer.Option(help="Folder made by graft or distill, or any encoder (Hub id, folder or optical-tiny-en)."),

@@ -15,7 +15,9 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]+)*")
 
 
 def serve(
-    index: Annotated[str, typer.Option(help="Folder made by `optical index`.")],
+    index: Annotated[
+        str, typer.Option(help="Folder made by `optical index`, or qdrant://HOST:6333/COLLECTION.")
+    ],
     encoder: Annotated[
         list[str] | None,
         typer.Option(help="LANGUAGE=ENCODER, as sw=sw-encoder: a folder, or a Hub id. Repeatable."),

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from sentence_transformers import MultiVectorEncoder
@@ -10,21 +11,66 @@ from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index.centroids import Centroids, Sparse
 from optical.index.checks import check_vectors
+from optical.index.engine import Document, Engine, Place
 from optical.index.filters import Kind, merge_kinds
-from optical.index.local import Document, LocalEngine
+from optical.index.manifest import make_facts, require_teacher
+from optical.index.places import finishing
+from optical.index.searching import CentroidSearch
+from optical.progress import count_progress
 
 # Batches encoded and stored at a time: enough passages for the encoder to sort them by length.
 _BATCHES = 16
+
+
+def build(
+    place: Place,
+    encoder: MultiVectorEncoder,
+    passages: Iterable[Passage],
+    *,
+    compact: bool,
+    batch_size: int,
+    progress: bool,
+) -> tuple[dict[str, Any], Engine]:
+    """Make the index at ``place``, going on from an unfinished one; return its facts and its engine.
+
+    See :meth:`optical.index.Index.create`.
+    """
+    place.require_new()
+    stream = iter(passages)
+    first = next(stream, None)
+    if first is None:
+        raise OpticalError("There are no passages to index. Give a collection with at least one passage.")
+    if not place.is_unfinished:
+        dimension = int(encoder.encode_document([first.content], convert_to_numpy=True)[0].shape[-1])
+        place.create(make_facts(encoder, dimension, compact))
+    with finishing(place) as (facts, engine):
+        if facts["compact"] != compact:
+            raise OpticalError(
+                f"The unfinished index {place} was begun {'without' if compact else 'with'} compact vectors. "
+                "Go on in the same way, or remove it."
+            )
+        require_teacher(facts, encoder, place)
+        with count_progress("Indexing", "passages", length(passages), shown=progress) as done:
+            ids = add_passages(itertools.chain([first], stream), encoder, batch_size, engine, place, done)
+        if left_over := [id_ for id_ in engine.ids() if id_ not in ids]:
+            engine.delete(left_over)
+        search = CentroidSearch(engine, place)
+        if search.optimise_is_due:
+            search.optimise(progress=progress)
+    return facts, engine
+
+
+def length(passages: Iterable[Passage]) -> int | None:
+    """Return how many there are, if that can be known."""
+    return len(passages) if isinstance(passages, Sequence) else None
 
 
 def add_passages(
     passages: Iterable[Passage],
     encoder: MultiVectorEncoder,
     batch_size: int,
-    engine: LocalEngine,
-    centroids: Centroids | None,
-    *,
-    before_writing: Callable[[], None],
+    engine: Engine,
+    place: Place,
     done: Callable[[int], None],
 ) -> set[str]:
     """Encode and store passages chunk by chunk, each checked before it is written; return the ids of all.
@@ -36,8 +82,7 @@ def add_passages(
         encoder: its document side.
         batch_size: passages encoded at a time.
         engine: where they go.
-        centroids: mark what is stored.
-        before_writing: called before each chunk is written.
+        place: of the engine; its centroids mark what is stored.
         done: called with the number of passages of each chunk.
 
     Raises:
@@ -55,8 +100,8 @@ def add_passages(
         there = engine.fetch([passage.id for passage in chunk])
         fresh = [passage for passage in chunk if there.get(passage.id) != passage]
         if fresh:
-            fields, documents = _prepared(fresh, encoder, batch_size, engine, centroids)
-            before_writing()
+            fields, documents = _prepared(fresh, encoder, batch_size, engine, place.centroids)
+            place.begin_change()
             engine.declare(fields)
             engine.put(documents)
         done(len(chunk))
@@ -67,7 +112,7 @@ def _prepared(
     passages: Sequence[Passage],
     encoder: MultiVectorEncoder,
     batch_size: int,
-    engine: LocalEngine,
+    engine: Engine,
     centroids: Centroids | None,
 ) -> tuple[dict[str, Kind], list[Document]]:
     """Return the metadata fields that are new to ``engine``, and what it is to store."""

@@ -1,11 +1,8 @@
 """The index of a passage collection: build, open, change, search."""
 
-import itertools
-import shutil
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -14,47 +11,39 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
 from optical.errors import OpticalError
-from optical.files import copy_folder, create_folder, require_absent
-from optical.index.building import add_passages
+from optical.index.building import add_passages, build, length
 from optical.index.checks import check_k, check_query_texts
-from optical.index.local import LocalEngine
-from optical.index.manifest import Manifest
+from optical.index.copying import copy_index
+from optical.index.engine import Engine, Place
+from optical.index.filters import Kind
+from optical.index.manifest import require_teacher
+from optical.index.places import place_of
 from optical.index.searching import CentroidSearch, Hit
-from optical.index.shard import bytes_on_disk, damaged, writing
 from optical.progress import count_progress
 
 
 class Index:
     """English passages as token vectors of one teacher, searched by any query encoder distilled from it.
 
-    On disk one folder, which may be moved and copied, and which one process at a time can open (the others may
-    read a :meth:`snapshot`). A change that returned is seen by every later search and survives the end of the
-    process, however it comes; after :meth:`flush` (or :meth:`close`) it survives a power failure, too. All
-    methods may be called from several threads.
+    In a folder, which may be moved and copied, and which one process at a time can open (the others may read a
+    :meth:`snapshot`): a change that returned is seen by every later search and survives the end of the process,
+    however it comes; after :meth:`flush` (or :meth:`close`) it survives a power failure, too. Or in a collection of a
+    Qdrant server or cluster, ``qdrant://HOST:PORT/COLLECTION`` (:mod:`optical.index.cluster.address`), which any
+    number of processes can open, and one at a time should change: a change that returned is seen by every later
+    search of all of them. All methods may be called from several threads.
 
     A small index scores all passages. A larger one is to have centroids (:meth:`optimise`; :meth:`create` calls
     it), by which a search finds candidates first.
     """
 
-    def __init__(
-        self, folder: Path, *, finished: bool = True, copy: "TemporaryDirectory[str] | None" = None
-    ) -> None:
+    def __init__(self, place: Place, facts: dict[str, Any], engine: Engine) -> None:
         """Use :meth:`create`, :meth:`open` or :meth:`snapshot`."""
-        self._folder = folder
-        self._copy = copy
+        self._place = place
+        self._facts = facts
+        self._engine = engine
+        self._search = CentroidSearch(engine, place)
         self._changing = threading.RLock()
         self._closed = False
-        self._manifest = Manifest(folder, finished=finished)
-        facts = self._manifest.facts
-        self._engine = LocalEngine.open(folder / "shard", facts["dimension"], compact=facts["compact"])
-        try:
-            count = self._engine.count
-            if facts["passages"] not in (None, count):
-                raise damaged(folder, f"it has {count} passages, and had {facts['passages']}")
-            self._search = CentroidSearch(self._engine, folder / "centroids.safetensors")
-        except BaseException:
-            self._engine.close()
-            raise
 
     @classmethod
     def create(
@@ -67,14 +56,14 @@ class Index:
         batch_size: int = 32,
         progress: bool = False,
     ) -> "Index":
-        """Encode ``passages`` with the document side of ``encoder`` and index them in a new folder ``path``.
+        """Encode ``passages`` with the document side of ``encoder`` and index them at ``path``, which is new.
 
         Passages are read as they are needed, so they may be a generator larger than memory. A build that was
         stopped leaves an unfinished index, which does not open; the same call goes on from there, and the
         outcome is that of building with these passages from the start.
 
         Args:
-            path: of the new folder.
+            path: of a folder, or address of a collection.
             encoder: the teacher, or any encoder distilled from it.
             passages: at least one.
             compact: store a component of a vector with 8 bits instead of 16: half the space, and scores that are
@@ -86,48 +75,19 @@ class Index:
             OpticalError: ``path`` exists (and is no unfinished index like this one), there are no passages, an id
                 occurs twice, the encoder's vectors or the metadata are unusable, or the disk is full.
         """
-        folder = Path(path)
-        cls.require_new(folder)
-        stream = iter(passages)
-        first = next(stream, None)
-        if first is None:
-            raise OpticalError("There are no passages to index. Give a collection with at least one passage.")
-        if not Manifest.is_unfinished(folder):
-            dimension = int(encoder.encode_document([first.content], convert_to_numpy=True)[0].shape[-1])
-            with writing(folder), create_folder(folder) as temporary:
-                Manifest.create(temporary, encoder, dimension, compact)
-                LocalEngine.create(temporary / "shard", dimension, compact=compact).close()
-        index = cls(folder, finished=False)
-        try:
-            if index._manifest.facts["compact"] != compact:
-                raise OpticalError(
-                    f"The unfinished index {folder} was begun {'without' if compact else 'with'} compact vectors. "
-                    "Go on in the same way, or remove it."
-                )
-            with count_progress("Indexing", "passages", _length(passages), shown=progress) as done:
-                ids = index._add(itertools.chain([first], stream), encoder, batch_size, done)
-            index.delete([id_ for id_ in index._engine.ids() if id_ not in ids])
-            if index._search.optimise_is_due:
-                index.optimise(progress=progress)
-            index._manifest.finish()
-            index.flush()
-        except BaseException:
-            useless = index.count == 0
-            index._release()
-            if useless:
-                shutil.rmtree(folder)
-            raise
-        return index
+        place = place_of(path)
+        made = build(place, encoder, passages, compact=compact, batch_size=batch_size, progress=progress)
+        return cls(place, *made)
 
     @classmethod
     def open(cls, path: str | Path) -> "Index":
         """Open an index.
 
         Raises:
-            OpticalError: there is no index at ``path``, it is unfinished, open elsewhere or of another version,
-                or files are missing or damaged.
+            OpticalError: there is no index at ``path``, it is unfinished, open elsewhere or of another version, files
+                are missing or damaged, or the server cannot be reached or refuses the key.
         """
-        return cls(Path(path))
+        return cls._at(place_of(path))
 
     @classmethod
     def snapshot(cls, path: str | Path) -> "Index":
@@ -138,23 +98,19 @@ class Index:
         Raises:
             OpticalError: as :meth:`open`.
         """
-        path = Path(path)
-        copy = TemporaryDirectory(prefix="optical-index-")
-        target = Path(copy.name) / path.name
-        with cls.open(path):
-            copy_folder(path, target)
-        return cls(target, copy=copy)
+        with cls.open(path) as index:
+            copy = index._place.temporary_copy()
+        return cls._at(copy)
 
     @classmethod
     def require_new(cls, path: str | Path) -> None:
         """Raise :class:`OpticalError` if :meth:`create` would not accept ``path``."""
-        if not Manifest.is_unfinished(Path(path)):
-            require_absent(Path(path))
+        place_of(path).require_new()
 
     @classmethod
     def exists(cls, path: str | Path) -> bool:
         """Return whether there is an index at ``path``, whatever its state, that is not unfinished."""
-        return Manifest.is_finished(Path(path))
+        return place_of(path).is_finished
 
     @property
     def count(self) -> int:
@@ -163,20 +119,25 @@ class Index:
         return self._engine.count
 
     @property
+    def fields(self) -> dict[str, Kind]:
+        """The metadata fields of all passages there ever were, and the kind of their values."""
+        self._require_open()
+        return self._engine.fields
+
+    @property
     def info(self) -> dict[str, Any]:
         """Figures for people.
 
-        Keys: those of the manifest's :attr:`~optical.index.manifest.Manifest.facts`, ``token_vectors``, ``bytes``
-        (on disk), ``fields`` (of the metadata, and the kind of their values), ``centroids`` (their number, 0
-        without), ``optimise_is_due``.
+        Keys: those of :func:`optical.index.manifest.make_facts`, ``token_vectors``, ``bytes`` (on disk; None for a
+        cluster), :attr:`fields`, ``centroids`` (their number, 0 without), ``optimise_is_due``.
         """
         self._require_open()
         centroids = self._search.centroids
         return {
-            **self._manifest.facts,
+            **self._facts,
             "passages": self._engine.count,
             "token_vectors": self._engine.token_count,
-            "bytes": bytes_on_disk(self._folder),
+            "bytes": self._place.bytes,
             "fields": self._engine.fields,
             "centroids": 0 if centroids is None else len(centroids.vectors),
             "optimise_is_due": self._search.optimise_is_due,
@@ -200,8 +161,9 @@ class Index:
                 unusable vectors, a passage is empty, metadata are unusable, or the disk is full.
         """
         self._require_open()
-        with count_progress("Indexing", "passages", _length(passages), shown=progress) as done:
-            self._add(passages, encoder, batch_size, done)
+        require_teacher(self._facts, encoder, self._place)
+        with count_progress("Indexing", "passages", length(passages), shown=progress) as done, self._changing:
+            add_passages(passages, encoder, batch_size, self._engine, self._place, done)
 
     def delete(self, ids: Iterable[str]) -> None:
         """Remove passages.
@@ -219,7 +181,7 @@ class Index:
                         f"The index holds no passage {id_!r} to delete. Give ids that were added."
                     )
             if wanted:
-                self._manifest.begin_change()
+                self._place.begin_change()
                 self._engine.delete(wanted)
 
     def search(
@@ -263,7 +225,7 @@ class Index:
         """:meth:`search` for many queries, which are encoded in batches and share passes over the vectors."""
         self._require_open()
         check_k(k, self._engine.count)
-        self._manifest.require_teacher(encoder)
+        require_teacher(self._facts, encoder, self._place)
         check_query_texts(queries, encoder)
         arrays = encoder.encode_query(list(queries), batch_size=batch_size, convert_to_numpy=True)
         return self.search_vectors([torch.from_numpy(each) for each in arrays], k, filter=filter, exact=exact)
@@ -303,6 +265,20 @@ class Index:
         with self._changing:
             self._search.optimise(progress=progress)
 
+    def copy_to(self, path: str | Path, *, progress: bool = False) -> None:
+        """Copy the index to ``path``, which is new: a folder, or the address of a collection; nothing is encoded.
+
+        A copy that was stopped is an unfinished index, which does not open; the same call goes on from there. Compact
+        vectors are rounded once more.
+
+        Raises:
+            OpticalError: something is at ``path`` (other than an unfinished index of this teacher), the disk or the
+                server is full, or the server cannot be reached or refuses the key.
+        """
+        self._require_open()
+        with self._changing:
+            copy_index(self._facts, self._engine, self._place, place_of(path), progress=progress)
+
     def flush(self) -> None:
         """Make all changes survive a power failure."""
         self._require_open()
@@ -328,39 +304,19 @@ class Index:
         """Close."""
         self.close()
 
-    def _add(
-        self,
-        passages: Iterable[Passage],
-        encoder: MultiVectorEncoder,
-        batch_size: int,
-        done: Callable[[int], None],
-    ) -> set[str]:
-        self._manifest.require_teacher(encoder)
-        with self._changing:
-            return add_passages(
-                passages,
-                encoder,
-                batch_size,
-                self._engine,
-                self._search.centroids,
-                before_writing=self._manifest.begin_change,
-                done=done,
-            )
+    @classmethod
+    def _at(cls, place: Place) -> "Index":
+        return cls(place, *place.open(finished=True))
 
     def _flush(self) -> None:
         self._engine.flush()
-        self._manifest.end_change(self._engine.count)
+        self._place.end_change(self._engine)
 
     def _release(self) -> None:
         self._closed = True
         self._engine.close()
-        if self._copy is not None:
-            self._copy.cleanup()
+        self._place.release()
 
     def _require_open(self) -> None:
         if self._closed:
-            raise OpticalError(f"The index {self._folder} is closed. Open it again with Index.open.")
-
-
-def _length(passages: Iterable[Passage]) -> int | None:
-    return len(passages) if isinstance(passages, Sequence) else None
+            raise OpticalError(f"The index {self._place} is closed. Open it again with Index.open.")

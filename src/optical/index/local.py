@@ -1,9 +1,7 @@
 """The local engine: one Qdrant Edge shard in a folder."""
 
-import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +12,18 @@ import torch
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index.centroids import Sparse
+from optical.index.engine import Document, Found
 from optical.index.filters import Filter, Kind
+from optical.index.payload import CENTROIDS, TOKENS, field_path, passage_of, point_id
+from optical.index.ranking import best
 from optical.index.shard import (
-    CENTROIDS,
     SCHEMA,
-    TOKENS,
     bytes_on_disk,
     condition,
     configuration,
     damaged,
     field_of,
-    field_path,
-    passage_of,
     point,
-    point_id,
     reading,
     writing,
 )
@@ -37,27 +33,8 @@ _WRITTEN_TOGETHER = 8192
 # The log of changes holds what is not flushed, 4 bytes a component, and is done again on opening after a crash.
 _FLUSHED_TOGETHER = 131_072
 _READ_TOGETHER = 128
-# Results beyond k, so that most ties at k are seen at once.
-_SPARE = 8
 # The shard's files grow by 32 MB at a time, several at once.
 _LEAST_SPACE = 256 * 2**20
-
-
-@dataclass(frozen=True)
-class Document:
-    """A passage as it is stored: ``vectors`` is (tokens, dimension), ``sparse`` its centroids if there are any."""
-
-    passage: Passage
-    vectors: torch.Tensor
-    sparse: Sparse | None
-
-
-@dataclass(frozen=True)
-class Found:
-    """A passage and its MaxSim with a query."""
-
-    passage: Passage
-    score: float
 
 
 class LocalEngine:
@@ -181,9 +158,19 @@ class LocalEngine:
             yield record.payload["id"]
 
     def vectors(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Yield id and float16 vectors (tokens, dimension) of each passage, in the order of :meth:`ids`."""
+        """See :meth:`optical.index.engine.Engine.vectors`."""
         for record in self._records(with_payload=["id"], with_vector=[TOKENS]):
             yield record.payload["id"], torch.from_numpy(np.asarray(record.vector[TOKENS], dtype=np.float16))
+
+    def documents(self) -> Iterator[Document]:
+        """See :meth:`optical.index.engine.Engine.documents`."""
+        for record in self._records(with_payload=True, with_vector=True):
+            mark = record.vector.get(CENTROIDS)
+            yield Document(
+                passage_of(record.payload),
+                torch.from_numpy(np.asarray(record.vector[TOKENS], dtype=np.float16)),
+                None if mark is None else Sparse(list(mark.indices), list(mark.values)),
+            )
 
     def search(
         self,
@@ -192,15 +179,7 @@ class LocalEngine:
         filter: Filter | None = None,
         candidates: tuple[int, Sequence[Sparse]] | None = None,
     ) -> list[list[Found]]:
-        """Return the best ``k`` passages of each query, best first; fewer if there are no more.
-
-        Args:
-            queries: float32 (tokens, dimension) each.
-            k: at least 1.
-            filter: leaves out passages for which it is false.
-            candidates: score only so many passages, those whose sparse vectors have the largest products with the
-                given one of each query. Without it all passages are scored.
-        """
+        """See :meth:`optical.index.engine.Engine.search`."""
         chosen = None if filter is None else edge.Filter(must=[condition(filter)])
         if candidates is None:
             narrowings: list[dict[str, Any]] = [{"filter": chosen}] * len(queries)
@@ -210,7 +189,21 @@ class LocalEngine:
             narrowings = [
                 {"prefetches": [edge.Prefetch(limit=limit, query=each, filter=chosen)]} for each in nearest
             ]
-        return self._maxsim(queries, k, narrowings)
+
+        def ask(positions: Sequence[int], limit: int) -> Any:
+            requests = [
+                edge.QueryRequest(
+                    limit=limit,
+                    query=edge.Query.Nearest(queries[position].numpy(), using=TOKENS),  # type: ignore[arg-type]
+                    with_payload=True,
+                    **narrowings[position],
+                )
+                for position in positions
+            ]
+            with reading(self._index):
+                return self._shard.query_batch(edge.QueryBatchRequest(requests))
+
+        return best(queries, k, ask, lambda reason: damaged(self._index, reason))
 
     def merge(self) -> None:
         """Rewrite what changes have scattered; takes time, and space for a copy."""
@@ -229,39 +222,6 @@ class LocalEngine:
         with writing(self._index):
             self._shard.close()
 
-    def _maxsim(
-        self, queries: Sequence[torch.Tensor], k: int, narrowings: Sequence[dict[str, Any]]
-    ) -> list[list[Found]]:
-        results: dict[int, list[Found]] = {}
-        limit = k + _SPARE
-        while len(results) < len(queries):
-            waiting = [position for position in range(len(queries)) if position not in results]
-            requests = [
-                edge.QueryRequest(
-                    limit=limit,
-                    query=edge.Query.Nearest(queries[position].numpy(), using=TOKENS),  # type: ignore[arg-type]
-                    with_payload=True,
-                    **narrowings[position],
-                )
-                for position in waiting
-            ]
-            with reading(self._index):
-                answers = self._shard.query_batch(edge.QueryBatchRequest(requests))
-            for position, points in zip(waiting, answers, strict=True):
-                # If the last is as good as the k-th, others of the same score may have been cut off.
-                if len(points) < limit or points[-1].score < points[k - 1].score:
-                    results[position] = self._ranked(points, queries[position])[:k]
-            limit *= 2
-        return [results[position] for position in range(len(queries))]
-
-    def _ranked(self, points: Sequence[Any], query: torch.Tensor) -> list[Found]:
-        most = 1.03 * float(torch.linalg.vector_norm(query, dim=1).sum())
-        for each in points:
-            if not math.isfinite(each.score) or abs(each.score) > most:
-                raise damaged(self._index, f"passage {each.payload['id']!r} scores {each.score}")
-        found = [Found(passage_of(each.payload), float(each.score)) for each in points]
-        return sorted(found, key=lambda each: (-each.score, each.passage.id))
-
     def _records(self, **wanted: Any) -> Iterator[Any]:
         offset = None
         while True:
@@ -274,8 +234,7 @@ class LocalEngine:
                 return
 
     def _upsert(self, documents: Sequence[Document]) -> None:
-        points = [point(each.passage, each.vectors, each.sparse) for each in documents]
-        self._update(edge.UpdateOperation.upsert_points(points))
+        self._update(edge.UpdateOperation.upsert_points([point(each) for each in documents]))
         there = self.fetch([each.passage.id for each in documents])
         if any(there.get(each.passage.id) != each.passage for each in documents):
             raise self._forgetful()

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
@@ -11,9 +10,8 @@ from optical.collections import MetadataValue
 from optical.errors import OpticalError
 from optical.index.centroids import SAMPLE, Centroids, number_of_centroids
 from optical.index.checks import check_k, check_query
+from optical.index.engine import Engine, Found, Place
 from optical.index.filters import parse_filter
-from optical.index.local import Found, LocalEngine
-from optical.index.shard import writing
 from optical.progress import count_progress
 
 # Up to so many passages all are scored.
@@ -39,22 +37,23 @@ class Hit:
 
 
 class CentroidSearch:
-    """Search of ``engine``, by the centroids in ``file`` once :meth:`optimise` has made them.
+    """Search of the engine at a place, by the centroids that are there once :meth:`optimise` has made them."""
 
-    Raises:
-        OpticalError: the file is damaged.
-    """
-
-    def __init__(self, engine: LocalEngine, file: Path) -> None:
+    def __init__(self, engine: Engine, place: Place) -> None:
         self._engine = engine
-        self._file = file
-        self.centroids = Centroids.load(file) if file.exists() else None
+        self._place = place
+
+    @property
+    def centroids(self) -> Centroids | None:
+        """Those that the passages are marked by now, if they are."""
+        return self._place.centroids
 
     @property
     def optimise_is_due(self) -> bool:
         """Whether there are many passages, and no centroids or those of a quarter of the passages."""
         count = self._engine.count
-        trained_with = 0 if self.centroids is None else self.centroids.passages
+        centroids = self.centroids
+        trained_with = 0 if centroids is None else centroids.passages
         return count > EXACT_UP_TO and count >= _GROWTH * trained_with
 
     def search(
@@ -90,8 +89,7 @@ class CentroidSearch:
     def optimise(self, *, progress: bool = False) -> None:
         """Train the centroids anew on a sample of the passages, mark all passages by them, and merge the files."""
         # What is marked by two sets of centroids must not be searched by either, stopped here or not.
-        self.centroids = None
-        self._file.unlink(missing_ok=True)
+        self._place.put_centroids(None)
         engine = self._engine
         count = engine.count
         if count == 0:
@@ -106,12 +104,10 @@ class CentroidSearch:
                 done(len(chunk))
         engine.merge()
         engine.flush()
-        with writing(self._file.parent):
-            centroids.save(self._file)
-        self.centroids = centroids
+        self._place.put_centroids(centroids)
 
 
-def _sample(engine: LocalEngine, least: int) -> torch.Tensor:
+def _sample(engine: Engine, least: int) -> torch.Tensor:
     """Return at least so many token vectors, or all."""
     # Passages come in an order without meaning, so the first are a sample.
     sample: list[torch.Tensor] = []

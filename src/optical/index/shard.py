@@ -1,21 +1,18 @@
-"""How the index is written in the terms of Qdrant Edge: schema, ids, conditions, and its errors in ours."""
+"""How the index is written in the terms of Qdrant Edge: schema, points, conditions, and its errors in ours."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import qdrant_edge as edge
 import torch
 
-from optical.collections import Passage
 from optical.errors import OpticalError
-from optical.index.centroids import Sparse
+from optical.index.engine import Document
 from optical.index.filters import And, Comparison, Filter, Kind, Not, kind_of
+from optical.index.payload import CENTROIDS, TOKENS, field_path, payload_of, point_id
 
-TOKENS, CENTROIDS = "tokens", "centroids"
 SCHEMA: dict[Kind, Any] = {
     "string": edge.PayloadSchemaType.Keyword,
     "number": edge.PayloadSchemaType.Float,
@@ -41,19 +38,6 @@ def configuration(dimension: int, compact: bool) -> Any:
     )
 
 
-def point_id(id_: str) -> UUID:
-    """Return the id of a passage's point: 128 bits of BLAKE2b of the passage's own id."""
-    return UUID(bytes=blake2b(id_.encode(), digest_size=16).digest())
-
-
-def field_path(field: str, kind: Kind) -> str:
-    """Return where a metadata field lies in a point's payload, as conditions see it.
-
-    Truth values are written as strings beside the metadata, because the shard's bindings take ``True`` for 1.
-    """
-    return f'{"flags" if kind == "boolean" else "metadata"}."{field}"'
-
-
 def field_of(path: str, schema: Any) -> tuple[str, Kind]:
     """Return field and kind of an indexed :func:`field_path`."""
     place, _, field = path.partition(".")
@@ -77,32 +61,13 @@ def condition(filter: Filter) -> Any:
     return edge.Filter(must=parts) if isinstance(filter, And) else edge.Filter(should=parts)
 
 
-def point(passage: Passage, vectors: torch.Tensor, sparse: Sparse | None) -> Any:
-    """Return a passage, its vectors (tokens, dimension) and its centroids as the shard takes them."""
+def point(document: Document) -> Any:
+    """Return a passage, its vectors and its centroids as the shard takes them."""
+    passage, vectors, sparse = document.passage, document.vectors, document.sparse
     named: dict[str, Any] = {TOKENS: vectors.detach().to("cpu", torch.float32).numpy()}
     if sparse is not None:
         named[CENTROIDS] = edge.SparseVector(*sparse)
-    metadata = passage.metadata
-    payload = {
-        "id": passage.id,
-        "title": passage.title,
-        "text": passage.text,
-        "metadata": {
-            name: list(value) if isinstance(value, tuple) else value for name, value in metadata.items()
-        },
-        "flags": {name: str(value) for name, value in metadata.items() if isinstance(value, bool)},
-        "tokens": len(vectors),
-    }
-    return edge.Point(point_id(passage.id), named, payload)
-
-
-def passage_of(payload: Mapping[str, Any]) -> Passage:
-    """Return the passage of a point."""
-    metadata = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in payload["metadata"].items()
-    }
-    return Passage(payload["id"], payload["text"], payload["title"], metadata)
+    return edge.Point(point_id(passage.id), named, payload_of(passage, len(vectors)))
 
 
 def bytes_on_disk(folder: Path) -> int:

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 AUTOMATIC = "auto"
 WATCH_EVERY = 2.0  # seconds
+_UNREACHABLE = "The index cannot be reached now. Ask again in a moment."
 
 
 class _Query(NamedTuple):
@@ -42,10 +43,11 @@ class SearchService:
     """Answers queries in several languages on one index.
 
     The coroutines are for one event loop. Encoding and searching happen in a worker thread, for queries that arrive
-    together at once. The index is the service's alone until :meth:`close`.
+    together at once. An index in a folder is the service's alone until
+    :meth:`close`.
 
     Args:
-        index: folder of the index.
+        index: folder of the index, or its address on a Qdrant server.
         encoders: folders or Hub ids by language code, ``en`` for the teacher.
 
     Raises:
@@ -108,6 +110,8 @@ class SearchService:
             RefusedError: the query is empty or too long for its encoder, the language unknown, or the filter wrong.
             UnavailableError: the index cannot be reached.
         """
+        if not self._ready:  # nobody is to wait for a server that is away
+            raise UnavailableError(_UNREACHABLE)
         encoders = self._encoders  # the same to the end, whatever is loaded meanwhile
         decision = self._decide(text, language)
         self._check_filter(filter)
@@ -244,7 +248,7 @@ class SearchService:
             return self._index.search_vectors(list(map(torch.from_numpy, vectors)), most, filter=filter)
         except OpticalError as error:  # all else that can be wrong was checked before
             self._lose(error)
-            raise UnavailableError("The index cannot be reached now. Ask again in a moment.") from error
+            raise UnavailableError(_UNREACHABLE) from error
 
     async def _explained(self, text: str, found: Found, encoder: MultiVectorEncoder) -> Found:
         hit = found.hit
@@ -259,7 +263,8 @@ class SearchService:
     def _probe(self) -> None:
         try:
             if self._ready:
-                _ = self._index.count
+                # Others may change an index on a server.
+                self._count, self._fields = self._index.count, self._index.fields
             else:
                 self._open_again()
         except BaseException as error:  # whatever it is, even a panic: nothing is better than to try again

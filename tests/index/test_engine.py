@@ -1,9 +1,8 @@
-"""The engine: ties, candidates, marks, and readers beside a writer."""
+"""The engines: ties, candidates, marks, and readers beside a writer."""
 
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from random import Random
 
 import pytest
@@ -11,21 +10,37 @@ import torch
 
 from optical.collections import Passage
 from optical.index.centroids import Centroids
-from optical.index.local import Document, LocalEngine
+from optical.index.engine import Document, Engine
+from optical.index.manifest import FORMAT
+from optical.index.places import place_of
 
 from .documents import DIMENSION, brute_force, document, vectors
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[LocalEngine]:
-    (tmp_path / "index").mkdir()
-    made = LocalEngine.create(tmp_path / "index" / "shard", DIMENSION)
-    yield made
-    made.close()
+def make(place: str) -> Iterator[Callable[[int], Engine]]:
+    made: list[Engine] = []
+
+    def make_engine(dimension: int) -> Engine:
+        where = place_of(place)
+        where.create(
+            {"format": FORMAT, "teacher": "t", "dimension": dimension, "compact": False, "passages": None}
+        )
+        made.append(where.open(finished=False)[1])
+        return made[0]
+
+    yield make_engine
+    for engine in made:
+        engine.close()
+
+
+@pytest.fixture
+def engine(make: Callable[[int], Engine]) -> Engine:
+    return make(DIMENSION)
 
 
 @pytest.mark.parametrize("queries", [1, 70])
-def test_equal_scores_are_in_the_order_of_ids_wherever_the_cut_is(engine: LocalEngine, queries: int) -> None:
+def test_equal_scores_are_in_the_order_of_ids_wherever_the_cut_is(engine: Engine, queries: int) -> None:
     same, best = vectors("same"), vectors("best")
     documents = [Document(Passage(f"p{number:02}", "text"), same, None) for number in range(60)]
     Random(3).shuffle(documents)
@@ -43,12 +58,12 @@ def clustered(generator: torch.Generator, centres: torch.Tensor, tokens: int) ->
     )
 
 
-def test_candidates_by_centroids_hold_most_of_the_best(tmp_path: Path) -> None:
+def test_candidates_by_centroids_hold_most_of_the_best(make: Callable[[int], Engine]) -> None:
     generator = torch.Generator().manual_seed(5)
     centres = torch.nn.functional.normalize(torch.randn(300, 32, generator=generator), dim=1)
-    documents = {f"p{number}": clustered(generator, centres, 20) for number in range(1500)}
-    centroids = Centroids.train(torch.cat(list(documents.values())), 256, 1500)
-    engine = LocalEngine.create(tmp_path / "shard", 32)
+    documents = {f"p{number}": clustered(generator, centres, 20) for number in range(800)}
+    centroids = Centroids.train(torch.cat(list(documents.values())), 256, 800)
+    engine = make(32)
     sparse = centroids.of_passages(list(documents.values()))
     engine.put(
         [
@@ -61,7 +76,7 @@ def test_candidates_by_centroids_hold_most_of_the_best(tmp_path: Path) -> None:
         torch.nn.functional.normalize(
             documents[f"p{number}"][:6] + 0.05 * torch.randn(6, 32, generator=generator), dim=1
         )
-        for number in range(0, 1500, 50)
+        for number in range(0, 800, 40)
     ]
     marks = [centroids.of_query(query) for query in queries]
     shared = 0
@@ -73,13 +88,12 @@ def test_candidates_by_centroids_hold_most_of_the_best(tmp_path: Path) -> None:
             assert found[0].passage.id == exact[0].passage.id
             shared += len({each.passage.id for each in found} & {each.passage.id for each in exact})
             # Whatever is found has its true score.
-            truth = dict(brute_force(query, documents, 1500))
+            truth = dict(brute_force(query, documents, 800))
             assert all(abs(each.score - truth[each.passage.id]) < 1e-4 for each in found)
     assert shared / (2 * 10 * len(queries)) > 0.75
-    engine.close()
 
 
-def test_marks_may_be_replaced_without_touching_anything_else(engine: LocalEngine) -> None:
+def test_marks_may_be_replaced_without_touching_anything_else(engine: Engine) -> None:
     documents = {f"p{number}": vectors(str(number)) for number in range(50)}
     engine.put([Document(Passage(id_, f"text of {id_}"), each, None) for id_, each in documents.items()])
     query = vectors("query", 3)
@@ -100,7 +114,7 @@ def test_marks_may_be_replaced_without_touching_anything_else(engine: LocalEngin
         assert all(each.passage.text == f"text of {each.passage.id}" for each in found)
 
 
-def test_readers_beside_a_writer(engine: LocalEngine) -> None:
+def test_readers_beside_a_writer(engine: Engine) -> None:
     engine.put([document(f"p{number}", 0) for number in range(200)])
     failures: list[BaseException] = []
     stop = time.monotonic() + 3

@@ -1,0 +1,55 @@
+"""Where indexes live: what their paths and addresses mean, and how one comes to be there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from optical.errors import OpticalError
+from optical.index.engine import Engine, Place
+from optical.index.folder import FolderPlace
+from optical.packages import require_package
+
+
+def place_of(path: str | Path) -> Place:
+    """Return the place of the index at a path or address; nothing is opened.
+
+    Raises:
+        OpticalError: it is an address that is malformed, or qdrant-client is not installed.
+    """
+    if "://" not in str(path):
+        return FolderPlace(Path(path))
+
+    require_package("qdrant_client", extra="cluster")
+
+    from optical.index.cluster import ClusterPlace
+
+    return ClusterPlace(str(path))
+
+
+@contextmanager
+def finishing(place: Place) -> Iterator[tuple[dict[str, Any], Engine]]:
+    """Yield facts and engine of the unfinished index at ``place``, which is finished, and stays open, on success.
+
+    On failure it is closed, and left unfinished, or removed if it has no passages that a rerun could go on from.
+    """
+    facts, engine = place.open(finished=False)
+    try:
+        yield facts, engine
+        place.finish()
+        engine.flush()
+        place.end_change(engine)
+    except BaseException:
+        useless = _is_empty(engine)
+        engine.close()
+        place.release()
+        if useless:
+            place.remove()
+        raise
+
+
+def _is_empty(engine: Engine) -> bool:
+    try:
+        return engine.count == 0
+    except OpticalError:  # what went wrong before may go on
+        return False

@@ -1,0 +1,137 @@
+"""An index in a collection: what is one and what not, and centroids that several processes share."""
+
+import pytest
+import torch
+from qdrant_client import models
+from sentence_transformers import MultiVectorEncoder
+
+from optical.collections import Passage
+from optical.errors import OpticalError
+from optical.index import Index
+from optical.index.centroids import Centroids
+from optical.index.cluster import place as module
+from optical.index.cluster.schema import NO_PASSAGES
+from optical.index.places import place_of
+
+from ..qdrant_server import FakeQdrant
+
+PASSAGES = [Passage(f"p{number}", f"a river and {'big ' * (number % 7)} fish") for number in range(40)]
+
+
+@pytest.fixture
+def url(qdrant: FakeQdrant) -> str:
+    return f"{qdrant.url}/news"
+
+
+def test_what_is_not_an_index_is_explained(
+    qdrant: FakeQdrant, url: str, tiny_teacher: MultiVectorEncoder
+) -> None:
+    with pytest.raises(
+        OpticalError, match=r"no collection news at qdrant://127.0.0.1:\d+ \(there are: none\)"
+    ):
+        Index.open(url)
+    assert not Index.exists(url)
+    vectors = models.VectorParams(size=3, distance=models.Distance.DOT)
+    for number in range(12):
+        qdrant.client.create_collection(f"other{number:02}", vectors_config=vectors)
+    with pytest.raises(OpticalError, match=r"\(there are: other00, .*, other09, \.\.\.\)"):
+        Index.open(url)
+    other = f"{qdrant.url}/other01"
+    with pytest.raises(OpticalError, match=r"other01 is not an index of optical. Name another"):
+        Index.open(other)
+    with pytest.raises(OpticalError, match="other01 exists already"):
+        Index.create(other, tiny_teacher, PASSAGES)
+    assert qdrant.client.collection_exists("other01")
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"format": 99}, "newer version of optical .*99.*Upgrade"),
+        ({"format": 1}, "older version of optical .*format 1"),
+        ({"format": "x"}, "metadata of .* is damaged"),
+        ({"teacher": 3}, "metadata of .* is damaged .*teacher is 3"),
+        (None, "metadata of .* is damaged"),
+    ],
+)
+def test_an_index_of_another_version_or_with_other_facts_is_explained(
+    qdrant: FakeQdrant,
+    url: str,
+    tiny_teacher: MultiVectorEncoder,
+    facts: dict[str, object] | None,
+    message: str,
+) -> None:
+    Index.create(url, tiny_teacher, PASSAGES).close()
+    stored = qdrant.client.get_collection("news").config.metadata["optical"]
+    changed = "nothing" if facts is None else {**stored, **facts}
+    qdrant.client.update_collection("news", metadata={"optical": changed})
+    with pytest.raises(OpticalError, match=message) as caught:
+        Index.open(url)
+    assert url in str(caught.value)
+
+
+def test_a_server_that_forgets_metadata_is_refused_and_nothing_left(
+    qdrant: FakeQdrant, url: str, tiny_teacher: MultiVectorEncoder
+) -> None:
+    def forget(method: str, path: str) -> None:
+        if method == "PUT":
+            qdrant.client._client.collections["news"].config.metadata = None  # type: ignore[attr-defined]
+
+    qdrant.after = forget
+    with pytest.raises(OpticalError, match=r"does not keep the metadata of a collection. Use Qdrant 1\.16"):
+        Index.create(url, tiny_teacher, PASSAGES)
+    assert not qdrant.client.collection_exists("news")
+
+
+def test_any_number_of_processes_may_open_it_and_a_snapshot_is_refused(
+    url: str, tiny_teacher: MultiVectorEncoder
+) -> None:
+    with Index.create(url, tiny_teacher, PASSAGES) as one, Index.open(url) as other:
+        one.add([Passage("new", "a cow", metadata={"year": 2020})], tiny_teacher)
+        assert [hit.id for hit in other.search("cow", tiny_teacher, 1, filter="year = 2020")] == ["new"]
+        other.delete(["new"])
+        assert one.count == 40
+    with pytest.raises(OpticalError, match="needs no snapshot"):
+        Index.snapshot(url)
+
+
+def test_centroids_that_another_process_makes_are_used_at_once(
+    url: str, tiny_teacher: MultiVectorEncoder
+) -> None:
+    with Index.create(url, tiny_teacher, PASSAGES[:10]) as one, Index.open(url) as other:
+        one.optimise()
+        first = other.info["centroids"]
+        assert len(other.search("river", tiny_teacher, exact=False)) == 10
+        other.add(PASSAGES[10:], tiny_teacher)
+        one.optimise()
+        assert other.info["centroids"] > first > 0
+        # What is added now is marked by the new ones, and found by them.
+        other.add([Passage("new", "cow cow cow")], tiny_teacher)
+        assert one.search("cow cow", tiny_teacher, 1, exact=False)[0].id == "new"
+
+
+def test_centroids_in_parts_come_back_whole_replace_the_old_and_are_no_passages(
+    qdrant: FakeQdrant, url: str, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PART", 200)
+    Index.create(url, tiny_teacher, PASSAGES).close()
+    for number in (50, 20):
+        centroids = Centroids(torch.randn(number, 16), passages=number)
+        place_of(url).put_centroids(centroids)
+        read = place_of(url).centroids
+        assert read is not None
+        assert torch.equal(read.vectors, centroids.vectors)
+        assert read.passages == number
+        assert qdrant.client.count("news", NO_PASSAGES).count == -(-number * 16 * 4 // 200)
+        with Index.open(url) as index:
+            assert index.count == len(index.search("river", tiny_teacher, 40)) == 40
+    part = qdrant.client.scroll("news", NO_PASSAGES, limit=1)[0][0]
+    qdrant.client.delete("news", [part.id])
+    with Index.open(url) as index:
+        assert index.info["centroids"] == 0
+        assert len(index.search("river", tiny_teacher, 40)) == 40
+        index.optimise()
+        assert index.info["centroids"] > 0
+    place_of(url).put_centroids(None)
+    assert place_of(url).centroids is None
+    assert qdrant.client.count("news", NO_PASSAGES).count == 0
