@@ -1,10 +1,10 @@
 """Passages on their way into an index: read, checked, encoded and stored chunk by chunk."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 
 import torch
-from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
 from optical.errors import OpticalError
@@ -12,6 +12,7 @@ from optical.index.centroids import Centroids, Sparse
 from optical.index.checks import check_vectors
 from optical.index.filters import Kind, merge_kinds
 from optical.index.local import Document, LocalEngine
+from optical.index.parallel import Arrays, Chunk, Encoded
 
 # Batches encoded and stored at a time: enough passages for the encoder to sort them by length.
 _BATCHES = 16
@@ -19,7 +20,7 @@ _BATCHES = 16
 
 def add_passages(
     passages: Iterable[Passage],
-    encoder: MultiVectorEncoder,
+    encode: Callable[[Iterable[Chunk]], Encoded],
     batch_size: int,
     engine: LocalEngine,
     centroids: Centroids | None,
@@ -33,7 +34,7 @@ def add_passages(
 
     Args:
         passages: read as they are needed.
-        encoder: its document side.
+        encode: yields each chunk with the vectors of its passages, in order; see :mod:`optical.index.parallel`.
         batch_size: passages encoded at a time.
         engine: where they go.
         centroids: mark what is stored.
@@ -44,8 +45,22 @@ def add_passages(
         OpticalError: an id occurs twice, metadata or vectors are unusable, or the disk is full.
     """
     seen: set[str] = set()
+    with closing(encode(_fresh(passages, batch_size * _BATCHES, engine, seen, done))) as encoded:
+        for chunk, arrays in encoded:
+            fields, documents = _prepared(chunk, arrays, engine, centroids)
+            before_writing()
+            engine.declare(fields)
+            engine.put(documents)
+            done(len(chunk))
+    return seen
+
+
+def _fresh(
+    passages: Iterable[Passage], size: int, engine: LocalEngine, seen: set[str], done: Callable[[int], None]
+) -> Iterator[Chunk]:
+    """Yield what ``engine`` does not hold of each ``size`` passages; note all ids in ``seen``."""
     stream = iter(passages)
-    while chunk := list(itertools.islice(stream, batch_size * _BATCHES)):
+    while chunk := list(itertools.islice(stream, size)):
         for passage in chunk:
             if passage.id in seen:
                 raise OpticalError(
@@ -54,30 +69,20 @@ def add_passages(
             seen.add(passage.id)
         there = engine.fetch([passage.id for passage in chunk])
         fresh = [passage for passage in chunk if there.get(passage.id) != passage]
+        for passage in fresh:
+            if not passage.content:
+                raise OpticalError(f"Passage {passage.id!r} is empty. Give it text, or leave it out.")
+        done(len(chunk) - len(fresh))
         if fresh:
-            fields, documents = _prepared(fresh, encoder, batch_size, engine, centroids)
-            before_writing()
-            engine.declare(fields)
-            engine.put(documents)
-        done(len(chunk))
-    return seen
+            yield fresh
 
 
 def _prepared(
-    passages: Sequence[Passage],
-    encoder: MultiVectorEncoder,
-    batch_size: int,
-    engine: LocalEngine,
-    centroids: Centroids | None,
+    passages: Chunk, arrays: Arrays, engine: LocalEngine, centroids: Centroids | None
 ) -> tuple[dict[str, Kind], list[Document]]:
     """Return the metadata fields that are new to ``engine``, and what it is to store."""
     known = engine.fields
     kinds = merge_kinds(known, passages)
-    contents = [passage.content for passage in passages]
-    for passage, content in zip(passages, contents, strict=True):
-        if not content:
-            raise OpticalError(f"Passage {passage.id!r} is empty. Give it text, or leave it out.")
-    arrays = encoder.encode_document(contents, batch_size=batch_size, convert_to_numpy=True)
     vectors = [torch.from_numpy(each) for each in arrays]
     check_vectors([passage.id for passage in passages], vectors, engine.dimension)
     sparse: Sequence[Sparse | None] = [None] * len(passages)

@@ -19,6 +19,7 @@ from optical.index.building import add_passages
 from optical.index.checks import check_k, check_query_texts
 from optical.index.local import LocalEngine
 from optical.index.manifest import Manifest
+from optical.index.parallel import Chunk, Encoded, Workers, encode_here
 from optical.index.searching import CentroidSearch, Hit
 from optical.index.shard import bytes_on_disk, damaged, writing
 from optical.progress import count_progress
@@ -65,6 +66,7 @@ class Index:
         *,
         compact: bool = False,
         batch_size: int = 32,
+        workers: Workers | None = None,
         progress: bool = False,
     ) -> "Index":
         """Encode ``passages`` with the document side of ``encoder`` and index them in a new folder ``path``.
@@ -80,11 +82,15 @@ class Index:
             compact: store a component of a vector with 8 bits instead of 16: half the space, and scores that are
                 off by about 0.0005 a query token.
             batch_size: passages encoded at a time.
+            workers: encode the passages, for example ``LocalWorkers("my-encoder", 4)`` or
+                ``RayWorkers("my-encoder", "auto")``; by default this process does. Up to two chunks of 16 batches
+                for each worker are held in memory.
             progress: whether to show it.
 
         Raises:
             OpticalError: ``path`` exists (and is no unfinished index like this one), there are no passages, an id
-                occurs twice, the encoder's vectors or the metadata are unusable, or the disk is full.
+                occurs twice, the encoder's vectors or the metadata are unusable, the workers fail, or the disk is
+                full.
         """
         folder = Path(path)
         cls.require_new(folder)
@@ -105,7 +111,7 @@ class Index:
                     "Go on in the same way, or remove it."
                 )
             with count_progress("Indexing", "passages", _length(passages), shown=progress) as done:
-                ids = index._add(itertools.chain([first], stream), encoder, batch_size, done)
+                ids = index._add(itertools.chain([first], stream), encoder, batch_size, workers, done)
             index.delete([id_ for id_ in index._engine.ids() if id_ not in ids])
             if index._search.optimise_is_due:
                 index.optimise(progress=progress)
@@ -188,20 +194,22 @@ class Index:
         encoder: MultiVectorEncoder,
         *,
         batch_size: int = 32,
+        workers: Workers | None = None,
         progress: bool = False,
     ) -> None:
         """Add passages; one whose id exists replaces the old one, unless they are the same.
 
         They are encoded and stored in chunks of 16 batches. A chunk is checked before any of it is written; what
-        is wrong with one leaves it and those after it out.
+        is wrong with one leaves it and those after it out, and with ``workers`` (see :meth:`create`) those under way
+        before it.
 
         Raises:
             OpticalError: an id occurs twice in ``passages``, ``encoder`` belongs to another teacher or makes
-                unusable vectors, a passage is empty, metadata are unusable, or the disk is full.
+                unusable vectors, a passage is empty, metadata are unusable, the workers fail, or the disk is full.
         """
         self._require_open()
         with count_progress("Indexing", "passages", _length(passages), shown=progress) as done:
-            self._add(passages, encoder, batch_size, done)
+            self._add(passages, encoder, batch_size, workers, done)
 
     def delete(self, ids: Iterable[str]) -> None:
         """Remove passages.
@@ -333,13 +341,20 @@ class Index:
         passages: Iterable[Passage],
         encoder: MultiVectorEncoder,
         batch_size: int,
+        workers: Workers | None,
         done: Callable[[int], None],
     ) -> set[str]:
         self._manifest.require_teacher(encoder)
+
+        def encode(chunks: Iterable[Chunk]) -> Encoded:
+            if workers is None:
+                return encode_here(encoder, chunks, batch_size)
+            return workers.encode(chunks, self._manifest.facts["teacher"], batch_size)
+
         with self._changing:
             return add_passages(
                 passages,
-                encoder,
+                encode,
                 batch_size,
                 self._engine,
                 self._search.centroids,
