@@ -102,7 +102,7 @@ def bound(
         adding: token vectors in the chunk that is added.
         optimising: whether the index is.
     """
-    size = 20 * MB + 4 * centroids * dimension
+    size = 40 * MB + 4 * centroids * dimension
     size += queries * (1536 * max(CANDIDATES, 10 * k) + (TEXT + 8192) * k)
     blocks = 32_768 * centroids
     add = 24 * dimension * adding + blocks if adding else 0

@@ -92,7 +92,7 @@ def test_unusable_workers_are_explained_before_anything_is_made(
     for options, message in (
         (("--workers", 0), "The number of workers is 0. Give at least 1"),
         (("--workers", -2), "The number of workers is -2. Give at least 1"),
-        (("--workers", 2, "--ray", "auto"), "--workers and --ray were both given. Choose one"),
+        (("--workers", 2, "--ray", "localhost:6379"), "--workers and --ray were both given. Choose one"),
         (("--ray", "127.0.0.1:1"), "There is no Ray cluster to be reached at 127.0.0.1:1"),
     ):
         refused = command(*build, *options)

@@ -118,7 +118,7 @@ def test_a_worker_with_another_encoder_is_explained(teacher: Path, tiny_teacher:
 def test_no_worker_outlives_the_command_and_a_rerun_goes_on(
     signal_: signal.Signals, answered: int, teacher: Path, tiny_teacher: MultiVectorEncoder, tmp_path: Path
 ) -> None:
-    wanted = passages(40 * 512 if answered else 512)
+    wanted = passages(40 * 512 if answered else 2 * 512)
     lines = (
         json.dumps({"_id": each.id, "text": each.text, "metadata": {**each.metadata}}) for each in wanted
     )

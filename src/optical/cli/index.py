@@ -24,7 +24,9 @@ Processes = Annotated[
 ]
 Ray = Annotated[
     str | None,
-    typer.Option(help="Ray cluster that encodes: host:6379, ray://host:10001, or auto for this machine's."),
+    typer.Option(
+        help="Ray cluster that encodes: host:6379 on one of its machines, ray://host:10001 elsewhere."
+    ),
 ]
 
 app = group("build", "Build an index of English passages (`optical index --encoder ...`), and look after it.")

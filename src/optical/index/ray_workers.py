@@ -28,8 +28,7 @@ class RayWorkers:
 
         Args:
             encoder: the one that the index is built with, or another of the same teacher.
-            address: ``host:6379`` on a machine of the cluster, ``ray://host:10001`` on any other, or ``auto`` for
-                the cluster that this machine belongs to.
+            address: ``host:6379`` on a machine of the cluster, ``ray://host:10001`` on any other.
 
         Raises:
             OpticalError: the package ray is not installed.
@@ -65,10 +64,9 @@ class RayWorkers:
 
         place = urlsplit(self._address if "://" in self._address else f"//{self._address}")
         try:
-            if self._address != "auto":
-                # Ray itself would try for two minutes.
-                port = place.port or (10001 if place.scheme else 6379)
-                socket.create_connection((place.hostname or "", port), _SECONDS_TO_CONNECT).close()
+            # Ray itself would try for minutes.
+            port = place.port or (10001 if place.scheme else 6379)
+            socket.create_connection((place.hostname or "", port), _SECONDS_TO_CONNECT).close()
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, RuntimeError, ValueError) as error:
             raise OpticalError(
