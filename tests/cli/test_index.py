@@ -82,3 +82,23 @@ def test_an_index_that_is_open_elsewhere_or_broken_is_explained(
     assert refused.code == 2
     assert "is damaged" in refused.err
     assert "Traceback" not in refused.err
+
+
+def test_unusable_workers_are_explained_before_anything_is_made(
+    command: Command, teacher: Path, tmp_path: Path
+) -> None:
+    passages = write_passages(tmp_path / "passages.jsonl", {"_id": "a", "text": "the farmer buy fish"})
+    build = ("index", "--encoder", teacher, "--passages", passages, "--output", tmp_path / "index")
+    for options, message in (
+        (("--workers", 0), "The number of workers is 0. Give at least 1"),
+        (("--workers", -2), "The number of workers is -2. Give at least 1"),
+        (("--workers", 2, "--ray", "localhost:6379"), "--workers and --ray were both given. Choose one"),
+        (("--ray", "127.0.0.1:1"), "There is no Ray cluster to be reached at 127.0.0.1:1"),
+    ):
+        refused = command(*build, *options)
+        assert refused.code == 2
+        assert message in refused.err
+        assert "Traceback" not in refused.err
+        assert not (tmp_path / "index").exists()
+    assert command(*build).code == 0
+    assert command("index", "add", *build[1:5], tmp_path / "index", "--workers", 0).code == 2

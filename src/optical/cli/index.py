@@ -1,16 +1,29 @@
 """``optical index``: make an English passage collection searchable, and look after it."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optical.cli.groups import group
 from optical.cli.options import Encoder, IndexPlace, NewIndex
+from optical.errors import OpticalError
+
+if TYPE_CHECKING:
+    from optical.index.parallel import Workers
 
 Passages = Annotated[
     str,
     typer.Option(
         help="TSV (id, text or id, title, text), jsonl, BEIR folder, TREC, XQuAD, ir_datasets:ID ...; plain or .gz."
+    ),
+]
+Processes = Annotated[
+    int | None, typer.Option("--workers", help="Processes that encode; by default this one does.")
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        help="Ray cluster that encodes: host:6379 on one of its machines, ray://host:10001 elsewhere."
     ),
 ]
 
@@ -24,6 +37,8 @@ def build(
     compact: Annotated[
         bool, typer.Option("--compact", help="Half the space on disk, and scores that are slightly off.")
     ] = False,
+    workers: Processes = None,
+    ray: Ray = None,
 ) -> None:
     """Build an index of English passages; every encoder distilled from the same teacher can search it.
 
@@ -36,12 +51,17 @@ def build(
 
     quiet()
     Index.require_new(output)
+    chosen = _workers(encoder, workers, ray)
     loaded = load_encoder(encoder)
-    with Index.create(output, loaded, read_passages(passages), compact=compact, progress=True) as built:
+    with Index.create(
+        output, loaded, read_passages(passages), compact=compact, workers=chosen, progress=True
+    ) as built:
         say(f"Indexed {built.count} passages in {output}.")
 
 
-def add(index: IndexPlace, encoder: Encoder, passages: Passages) -> None:
+def add(
+    index: IndexPlace, encoder: Encoder, passages: Passages, workers: Processes = None, ray: Ray = None
+) -> None:
     """Add passages to an index; one whose id is there already replaces the old one."""
     from optical.cli.terminal import quiet, say
     from optical.collections import read_passages
@@ -49,8 +69,9 @@ def add(index: IndexPlace, encoder: Encoder, passages: Passages) -> None:
     from optical.index import Index
 
     quiet()
+    chosen = _workers(encoder, workers, ray)
     with Index.open(index) as opened:
-        opened.add(read_passages(passages), load_encoder(encoder), progress=True)
+        opened.add(read_passages(passages), load_encoder(encoder), workers=chosen, progress=True)
         say(f"{index} holds {opened.count} passages.")
 
 
@@ -121,3 +142,13 @@ def _copy(source: str, target: str) -> None:
     with Index.open(source) as opened:
         opened.copy_to(target, progress=True)
         say(f"Copied {opened.count} passages to {target}.")
+
+
+def _workers(encoder: str, number: int | None, ray: str | None) -> "Workers | None":
+    from optical.index import LocalWorkers, RayWorkers
+
+    if number is not None and ray is not None:
+        raise OpticalError("--workers and --ray were both given. Choose one of them to encode the passages.")
+    if ray is not None:
+        return RayWorkers(encoder, ray)
+    return None if number is None else LocalWorkers(encoder, number)

@@ -1,7 +1,8 @@
 """Passages on their way into an index: read, checked, encoded and stored chunk by chunk."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from optical.index.checks import check_vectors
 from optical.index.engine import Document, Engine, Place
 from optical.index.filters import Kind, merge_kinds
 from optical.index.manifest import make_facts, require_teacher
+from optical.index.parallel import Arrays, Chunk, Workers
 from optical.index.places import finishing
 from optical.index.searching import CentroidSearch
 from optical.progress import count_progress
@@ -27,6 +29,7 @@ def build(
     encoder: MultiVectorEncoder,
     passages: Iterable[Passage],
     *,
+    workers: Workers,
     compact: bool,
     batch_size: int,
     progress: bool,
@@ -51,7 +54,8 @@ def build(
             )
         require_teacher(facts, encoder, place)
         with count_progress("Indexing", "passages", length(passages), shown=progress) as done:
-            ids = add_passages(itertools.chain([first], stream), encoder, batch_size, engine, place, done)
+            every = itertools.chain([first], stream)
+            ids = add_passages(every, workers, facts["teacher"], batch_size, engine, place, done)
         if left_over := [id_ for id_ in engine.ids() if id_ not in ids]:
             engine.delete(left_over)
         search = CentroidSearch(engine, place)
@@ -67,7 +71,8 @@ def length(passages: Iterable[Passage]) -> int | None:
 
 def add_passages(
     passages: Iterable[Passage],
-    encoder: MultiVectorEncoder,
+    workers: Workers,
+    teacher: str,
     batch_size: int,
     engine: Engine,
     place: Place,
@@ -79,7 +84,8 @@ def add_passages(
 
     Args:
         passages: read as they are needed.
-        encoder: its document side.
+        workers: encode them.
+        teacher: fingerprint of the workers' encoder.
         batch_size: passages encoded at a time.
         engine: where they go.
         place: of the engine; its centroids mark what is stored.
@@ -89,8 +95,23 @@ def add_passages(
         OpticalError: an id occurs twice, metadata or vectors are unusable, or the disk is full.
     """
     seen: set[str] = set()
+    fresh = _fresh(passages, batch_size * _BATCHES, engine, seen, done)
+    with closing(workers.encode(fresh, teacher, batch_size)) as encoded:
+        for chunk, arrays in encoded:
+            fields, documents = _prepared(chunk, arrays, engine, place.centroids)
+            place.begin_change()
+            engine.declare(fields)
+            engine.put(documents)
+            done(len(chunk))
+    return seen
+
+
+def _fresh(
+    passages: Iterable[Passage], size: int, engine: Engine, seen: set[str], done: Callable[[int], None]
+) -> Iterator[Chunk]:
+    """Yield what ``engine`` does not hold of each ``size`` passages; note all ids in ``seen``."""
     stream = iter(passages)
-    while chunk := list(itertools.islice(stream, batch_size * _BATCHES)):
+    while chunk := list(itertools.islice(stream, size)):
         for passage in chunk:
             if passage.id in seen:
                 raise OpticalError(
@@ -99,30 +120,20 @@ def add_passages(
             seen.add(passage.id)
         there = engine.fetch([passage.id for passage in chunk])
         fresh = [passage for passage in chunk if there.get(passage.id) != passage]
+        for passage in fresh:
+            if not passage.content:
+                raise OpticalError(f"Passage {passage.id!r} is empty. Give it text, or leave it out.")
+        done(len(chunk) - len(fresh))
         if fresh:
-            fields, documents = _prepared(fresh, encoder, batch_size, engine, place.centroids)
-            place.begin_change()
-            engine.declare(fields)
-            engine.put(documents)
-        done(len(chunk))
-    return seen
+            yield fresh
 
 
 def _prepared(
-    passages: Sequence[Passage],
-    encoder: MultiVectorEncoder,
-    batch_size: int,
-    engine: Engine,
-    centroids: Centroids | None,
+    passages: Chunk, arrays: Arrays, engine: Engine, centroids: Centroids | None
 ) -> tuple[dict[str, Kind], list[Document]]:
     """Return the metadata fields that are new to ``engine``, and what it is to store."""
     known = engine.fields
     kinds = merge_kinds(known, passages)
-    contents = [passage.content for passage in passages]
-    for passage, content in zip(passages, contents, strict=True):
-        if not content:
-            raise OpticalError(f"Passage {passage.id!r} is empty. Give it text, or leave it out.")
-    arrays = encoder.encode_document(contents, batch_size=batch_size, convert_to_numpy=True)
     vectors = [torch.from_numpy(each) for each in arrays]
     check_vectors([passage.id for passage in passages], vectors, engine.dimension)
     sparse: Sequence[Sparse | None] = [None] * len(passages)

@@ -17,6 +17,7 @@ from optical.index.copying import copy_index
 from optical.index.engine import Engine, Place
 from optical.index.filters import Kind
 from optical.index.manifest import require_teacher
+from optical.index.parallel import ThisProcess, Workers
 from optical.index.places import place_of
 from optical.index.searching import CentroidSearch, Hit
 from optical.progress import count_progress
@@ -34,6 +35,13 @@ class Index:
 
     A small index scores all passages. A larger one is to have centroids (:meth:`optimise`; :meth:`create` calls
     it), by which a search finds candidates first.
+
+    Vectors and texts stay in files, which the system keeps in its page cache as far as there is room: 2 bytes a
+    component (1 if compact). What an open index takes for itself does not depend on the number of passages. With
+    d dimensions, C centroids, and q queries of k passages searched at once it is at most 40 MB + 4 d C bytes
+    + q (1.5 kB max(1000, 10 k) + k (8 kB + a passage's text)); while passages are added, also 24 d bytes for each
+    token vector of a chunk + 32 kB C; while it is optimised, 512 d C bytes + 32 kB C instead. ``create`` and
+    ``add`` remember the ids they have read, about 150 bytes each.
     """
 
     def __init__(self, place: Place, facts: dict[str, Any], engine: Engine) -> None:
@@ -54,6 +62,7 @@ class Index:
         *,
         compact: bool = False,
         batch_size: int = 32,
+        workers: Workers | None = None,
         progress: bool = False,
     ) -> "Index":
         """Encode ``passages`` with the document side of ``encoder`` and index them at ``path``, which is new.
@@ -69,14 +78,26 @@ class Index:
             compact: store a component of a vector with 8 bits instead of 16: half the space, and scores that are
                 off by about 0.0005 a query token.
             batch_size: passages encoded at a time.
+            workers: encode the passages, for example ``LocalWorkers("my-encoder", 4)`` or
+                ``RayWorkers("my-encoder", "host:6379")``; by default this process does. Up to two chunks of 16 batches
+                for each worker are held in memory.
             progress: whether to show it.
 
         Raises:
             OpticalError: ``path`` exists (and is no unfinished index like this one), there are no passages, an id
-                occurs twice, the encoder's vectors or the metadata are unusable, or the disk is full.
+                occurs twice, the encoder's vectors or the metadata are unusable, the workers fail, or the disk is
+                full.
         """
         place = place_of(path)
-        made = build(place, encoder, passages, compact=compact, batch_size=batch_size, progress=progress)
+        made = build(
+            place,
+            encoder,
+            passages,
+            workers=workers or ThisProcess(encoder),
+            compact=compact,
+            batch_size=batch_size,
+            progress=progress,
+        )
         return cls(place, *made)
 
     @classmethod
@@ -149,21 +170,31 @@ class Index:
         encoder: MultiVectorEncoder,
         *,
         batch_size: int = 32,
+        workers: Workers | None = None,
         progress: bool = False,
     ) -> None:
         """Add passages; one whose id exists replaces the old one, unless they are the same.
 
         They are encoded and stored in chunks of 16 batches. A chunk is checked before any of it is written; what
-        is wrong with one leaves it and those after it out.
+        is wrong with one leaves it and those after it out, and with ``workers`` (see :meth:`create`) those under way
+        before it.
 
         Raises:
             OpticalError: an id occurs twice in ``passages``, ``encoder`` belongs to another teacher or makes
-                unusable vectors, a passage is empty, metadata are unusable, or the disk is full.
+                unusable vectors, a passage is empty, metadata are unusable, the workers fail, or the disk is full.
         """
         self._require_open()
         require_teacher(self._facts, encoder, self._place)
         with count_progress("Indexing", "passages", length(passages), shown=progress) as done, self._changing:
-            add_passages(passages, encoder, batch_size, self._engine, self._place, done)
+            add_passages(
+                passages,
+                workers or ThisProcess(encoder),
+                self._facts["teacher"],
+                batch_size,
+                self._engine,
+                self._place,
+                done,
+            )
 
     def delete(self, ids: Iterable[str]) -> None:
         """Remove passages.
