@@ -105,7 +105,7 @@ def bound(
     size = 40 * MB + 4 * centroids * dimension
     size += queries * (1536 * max(CANDIDATES, 10 * k) + (TEXT + 8192) * k)
     blocks = 32_768 * centroids
-    add = 24 * dimension * adding + blocks if adding else 0
+    add = 32 * dimension * adding + blocks if adding else 0
     optimise = 512 * dimension * centroids + blocks if optimising else 0
     # One thread at a time changes the index.
     return round((size + max(add, optimise)) / MB)
