@@ -75,10 +75,13 @@ def peak() -> Iterator[dict[str, float]]:
     most = resident()
     over = threading.Event()
 
+    def note() -> None:
+        for kind, size in resident().items():
+            most[kind] = max(most[kind], size)
+
     def watch() -> None:
         while not over.wait(0.01):
-            for kind, size in resident().items():
-                most[kind] = max(most[kind], size)
+            note()
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -87,6 +90,7 @@ def peak() -> Iterator[dict[str, float]]:
     finally:
         over.set()
         watching.join()
+        note()
 
 
 def bound(
