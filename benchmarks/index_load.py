@@ -75,10 +75,13 @@ def peak() -> Iterator[dict[str, float]]:
     most = resident()
     over = threading.Event()
 
+    def note() -> None:
+        for kind, size in resident().items():
+            most[kind] = max(most[kind], size)
+
     def watch() -> None:
         while not over.wait(0.01):
-            for kind, size in resident().items():
-                most[kind] = max(most[kind], size)
+            note()
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -87,6 +90,7 @@ def peak() -> Iterator[dict[str, float]]:
     finally:
         over.set()
         watching.join()
+        note()
 
 
 def bound(
@@ -105,7 +109,7 @@ def bound(
     size = 40 * MB + 4 * centroids * dimension
     size += queries * (1536 * max(CANDIDATES, 10 * k) + (TEXT + 8192) * k)
     blocks = 32_768 * centroids
-    add = 24 * dimension * adding + blocks if adding else 0
+    add = 32 * dimension * adding + blocks if adding else 0
     optimise = 512 * dimension * centroids + blocks if optimising else 0
     # One thread at a time changes the index.
     return round((size + max(add, optimise)) / MB)

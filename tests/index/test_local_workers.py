@@ -111,14 +111,14 @@ def test_a_worker_with_another_encoder_is_explained(teacher: Path, tiny_teacher:
     ("signal_", "answered"),
     [
         (signal.SIGINT, 0),
-        pytest.param(signal.SIGINT, 2**20, marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, 2**20, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 2**19, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, 2**19, marks=pytest.mark.slow),
     ],
 )
 def test_no_worker_outlives_the_command_and_a_rerun_goes_on(
     signal_: signal.Signals, answered: int, teacher: Path, tiny_teacher: MultiVectorEncoder, tmp_path: Path
 ) -> None:
-    wanted = passages(40 * 512 if answered else 2 * 512)
+    wanted = passages(8 * 512 if answered else 2 * 512)
     lines = (
         json.dumps({"_id": each.id, "text": each.text, "metadata": {**each.metadata}}) for each in wanted
     )
