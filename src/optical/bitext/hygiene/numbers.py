@@ -3,7 +3,6 @@
 import re
 import unicodedata
 
-_DIGIT = re.compile(r"\d")
 # Digits of any script; inside a number separators of thousands and decimals in the customs of most countries.
 _NUMBER = re.compile(r"\d+(?:[.,:/٫٬'’\u00a0\u202f ]\d+)*")
 _SEPARATOR = re.compile(r"[^\d]+")
@@ -17,10 +16,8 @@ def numbers_differ(english: str, foreign: str) -> bool:
     by part ("1,000" is "1 000", "1.000" and the "1000" of "Int. 1000/2"). A number in words on one side is no
     mismatch, since then only the other side has one over.
     """
-    if _DIGIT.search(english) is None or _DIGIT.search(foreign) is None:
-        return False
     one, other = _digits(english), _digits(foreign)
-    return bool(one) and bool(other) and _has_more(one, other) and _has_more(other, one)
+    return one != other and bool(one) and bool(other) and _has_more(one, other) and _has_more(other, one)
 
 
 def _digits(text: str) -> list[str]:
