@@ -19,6 +19,7 @@ def test_kinds(texts: list[str]) -> None:
         COMPOSABLE: lambda sign: ord(sign) >= 0x300,
     }.items():
         assert lines.have(kind).tolist() == [any(map(is_of_kind, text)) for text in texts]
+        assert lines.only(kind) == ["".join(filter(is_of_kind, text)) for text in texts]
 
 
 @given(_TEXTS)

@@ -68,12 +68,21 @@ class Lines:
         self.starts = np.concatenate(([0], np.flatnonzero(self.codes == _LINE_FEED)[:-1] + 1))
 
     @cached_property
-    def _kinds(self) -> npt.NDArray[np.uint8]:
-        return np.asarray(np.bitwise_or.reduceat(_KINDS(self.codes), self.starts), np.uint8)
+    def _kinds(self) -> npt.NDArray[np.unsignedinteger]:
+        return _KINDS(self.codes)
+
+    @cached_property
+    def _kinds_of_texts(self) -> npt.NDArray[np.unsignedinteger]:
+        return np.bitwise_or.reduceat(self._kinds, self.starts)
 
     def have(self, kinds: int) -> npt.NDArray[np.bool_]:
         """Return (n,) whether a text has a character of one of ``kinds``: UNPRINTABLE, DIGIT or a sum of such."""
-        return np.asarray(self._kinds & np.uint8(kinds) != 0)
+        return np.asarray(self._kinds_of_texts & np.uint8(kinds) != 0)
+
+    def only(self, kinds: int) -> list[str]:
+        """Return of each text the characters of ``kinds`` in a row."""
+        wanted = (self._kinds & np.uint8(kinds) != 0) | (self.codes == _LINE_FEED)
+        return text_of(self.codes[wanted]).split("\n")[:-1]
 
     def rows_at(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return which texts the characters at ``places`` (m,) stand in."""

@@ -110,6 +110,12 @@ def test_a_number_in_other_digits_is_the_same(number: int, zero: str) -> None:
     assert not numbers_differ(f"we saw {number:,} birds", f"tuliona {written} ndege")
 
 
+@given(st.text("0129٣., /a"), st.text("., /a"), st.integers(0, 9))
+def test_the_same_digits_in_the_same_order_do_not_differ(text: str, others: str, place: int) -> None:
+    digits = "".join(filter(str.isdecimal, text))
+    assert not numbers_differ(text, digits[:place] + others + digits[place:])
+
+
 _FEW_WORDS = st.lists(st.sampled_from("na wa ya Anna an 12".lower().split()), max_size=12)
 
 

@@ -14,10 +14,10 @@ def numbers_differ(english: str, foreign: str) -> bool:
 
     Numbers are compared by their digits alone, whatever the script and the separators, and as a whole as well as part
     by part ("1,000" is "1 000", "1.000" and the "1000" of "Int. 1000/2"). A number in words on one side is no
-    mismatch, since then only the other side has one over.
+    mismatch, since then only the other side has one over. Sides with the same digits in the same order never differ.
     """
     one, other = _digits(english), _digits(foreign)
-    return one != other and bool(one) and bool(other) and _has_more(one, other) and _has_more(other, one)
+    return bool(one) and bool(other) and _has_more(one, other) and _has_more(other, one)
 
 
 def _digits(text: str) -> list[str]:

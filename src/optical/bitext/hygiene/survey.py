@@ -243,11 +243,12 @@ def _own_flags(
     overlong = (english.lengths > MOST_CHARACTERS) | (foreign.lengths > MOST_CHARACTERS)
     judged = ~(empty | overlong)
     untranslated = np.array(list(map(eq, english.letters, foreign.letters)))
-    digits = english.lines.have(DIGIT) & foreign.lines.have(DIGIT)
+    digits = zip(english.lines.only(DIGIT), foreign.lines.only(DIGIT), strict=True)
+    other_digits = np.array([bool(one and other) and one != other for one, other in digits])
     found = {
         UNTRANSLATED: untranslated,
         HARDLY_TRANSLATED: hardly_translated & ~untranslated,
-        NUMBERS: _confirmed(judged & digits, numbers_differ, english.texts, foreign.texts),
+        NUMBERS: _confirmed(judged & other_digits, numbers_differ, english.texts, foreign.texts),
         MARKUP: np.zeros(len(judged), np.bool_),
         ENTITY: np.zeros(len(judged), np.bool_),
         LEAKAGE: np.zeros(len(judged), np.bool_),
