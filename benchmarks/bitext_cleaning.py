@@ -81,7 +81,6 @@ def main() -> None:
         f"--repeats {arguments.repeats}",
         "text": f"{arguments.language}, real" if arguments.data else "invented",
         "rules": rows,
-        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         "measured_on": measured_on("optical", "numpy"),
     }
     with replace_file(RESULT) as temporary:

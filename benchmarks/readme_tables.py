@@ -151,8 +151,7 @@ def grafting(file: Path) -> str:
 def bitext_cleaning(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
     lines = [
-        f"**Cleaning bitext** on one core (text: {result['text']}; {result['measured_on']['cpu']}; at most "
-        f"{result['peak_megabytes']:,.0f} MB).",
+        f"**Cleaning bitext** on one core (text: {result['text']}; {result['measured_on']['cpu']}).",
         "",
         "| rules | pairs | pairs a second of processor time |",
         "|---|---|---|",
