@@ -148,6 +148,42 @@ def grafting(file: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def bitext_cleaning(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    lines = [
+        f"**Cleaning bitext** on one core (text: {result['text']}; {result['measured_on']['cpu']}).",
+        "",
+        "| rules | pairs | pairs a second of processor time |",
+        "|---|---|---|",
+    ]
+    for name, row in result["rules"].items():
+        lines.append(f"| {name} | {row['pairs']:,} | {row['pairs_per_second']:,.0f} |")
+    lines += ["", f"Median of repeats. Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
+def cleaned_bitext(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    lines = [
+        f"**Somali students on bitext as it is, damaged, and cleaned.** MRR of the English of {result['questions']} "
+        f"held-back Somali questions among all of them; {result['steps']} steps, mean over {len(result['seeds'])} "
+        f"seed(s). Damage: {result['damaged_share']:.0%} of the lines shifted by one, as many pairs with wrong "
+        "partners.",
+        "",
+        "| bitext | pairs | graft | distilled |",
+        "|---|---|---|---|",
+    ]
+    for name, row in result["rows"].items():
+        mean = sum(row["distilled"]) / len(row["distilled"])
+        lines.append(f"| {name} | {row['pairs']:,} | {row['graft']:.3f} | {mean:.3f} |")
+    lines += ["", "| distilled | difference | p | p (Holm) |", "|---|---|---|---|"]
+    for name, test in result["tests"].items():
+        p_values = f"{test['p_value']:.2g} | {test['adjusted_p_value']:.2g}"
+        lines.append(f"| {name} | {test['difference']:+.3f} | {p_values} |")
+    lines += ["", f"Paired randomisation over questions. Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
 def search(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
     workload = result["workload"]
@@ -272,6 +308,8 @@ TABLES = {
     "swahili.json": distillation,
     "swahili-graft-constants.json": graft_constants,
     "grafting.json": grafting,
+    "bitext-cleaning.json": bitext_cleaning,
+    "cleaned-bitext.json": cleaned_bitext,
     "index-search-real-10586.json": search,
     "index-search-real-100000.json": search,
     "index-search-synthetic-10000.json": search,

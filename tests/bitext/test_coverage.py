@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from optical.bitext.coverage import Coverage, load_tokenizer, measure_coverage, verdict
+from optical.bitext.coverage import Coverage, load_tokenizer, measure_columns, measure_coverage, verdict
 from optical.errors import OpticalError
 
 
@@ -40,6 +40,13 @@ def test_chinese_characters_are_words_and_marks_belong_to_their_letters(
 
 def test_more_texts_than_a_batch_add_up(tokenizer: PreTrainedTokenizerFast) -> None:
     assert measure_coverage(tokenizer, ["rains"] * 2500).tokens == 5000
+
+
+def test_columns_are_counted_apart_in_one_going(tokenizer: PreTrainedTokenizerFast) -> None:
+    rows = [("Rains rainy", "a"), ("a snow.", "क")] * 700
+    assert measure_columns(tokenizer, iter(rows), 2) == [
+        measure_coverage(tokenizer, column) for column in zip(*rows, strict=True)
+    ]
 
 
 def test_verdicts_of_an_english_tokenizer() -> None:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optical.bitext import words
+from optical.bitext.words import spaced_words
 
 
 def test_words_are_runs_of_letters_marks_and_numbers() -> None:
@@ -37,3 +38,9 @@ def test_as_looked_up_letter_by_letter(text: str) -> None:
     visible = [letter for letter in lower if unicodedata.category(letter) != "Cf"]
     kept = (letter if unicodedata.category(letter)[0] in "LMN" else " " for letter in visible)
     assert words(text) == "".join(kept).split()
+
+
+@given(st.lists(st.text("aÉΣσ\u0301İi\u0307\u200dक\u093cท ,²", max_size=6), min_size=1, max_size=4))
+def test_lines_are_taken_as_if_each_were_alone(texts: list[str]) -> None:
+    together = spaced_words("\n".join(texts)).split("\n")
+    assert [line.split() for line in together] == [words(text) for text in texts]

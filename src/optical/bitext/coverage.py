@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -85,26 +86,33 @@ def measure_coverage(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -
     Raises:
         OpticalError: the tokenizer does not tell where its tokens stand in the text, or there is no text.
     """
+    return measure_columns(tokenizer, ((text,) for text in texts), 1)[0]
+
+
+def measure_columns(
+    tokenizer: PreTrainedTokenizerBase, rows: Iterable[tuple[str, ...]], columns: int
+) -> list[Coverage]:
+    """Count what ``tokenizer`` makes of the texts of each column, going through the rows of ``columns`` texts once.
+
+    Raises:
+        OpticalError: as :func:`measure_coverage`.
+    """
     if not tokenizer.is_fast:
         raise OpticalError(
             f"The tokenizer {type(tokenizer).__name__} does not tell where in the text its tokens are. Choose an "
             "encoder with a fast tokenizer (tokenizer.json)."
         )
-    counts = [0] * 5
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == _BATCH:
-            _count(tokenizer, batch, counts)
-            batch.clear()
-    if batch:
-        _count(tokenizer, batch, counts)
-    coverage = Coverage(*counts)
-    if coverage.tokens == 0:
+    counts = [[0] * 5 for _ in range(columns)]
+    remaining = iter(rows)
+    while batch := list(islice(remaining, _BATCH)):
+        for texts, own in zip(zip(*batch, strict=True), counts, strict=True):
+            _count(tokenizer, list(texts), own)
+    coverages = [Coverage(*own) for own in counts]
+    if not all(coverage.tokens for coverage in coverages):
         raise OpticalError(
             "There is no text to measure the tokenizer on. Give bitext with words on both sides."
         )
-    return coverage
+    return coverages
 
 
 def _count(tokenizer: PreTrainedTokenizerBase, texts: list[str], counts: list[int]) -> None:

@@ -84,7 +84,7 @@ def coverage(
     skip_bad: SkipBad = False,
 ) -> None:
     """Measure how well a tokenizer covers the foreign side, and say what to do with its encoder."""
-    from optical.bitext.coverage import load_tokenizer, measure_coverage, verdict
+    from optical.bitext.coverage import load_tokenizer, measure_columns, verdict
     from optical.bitext.formats import read_pairs
     from optical.bitext.pairs import Malformed
     from optical.cli.terminal import quiet, say, show_table
@@ -100,17 +100,12 @@ def coverage(
         "single characters",
     ]
     for file in files:
-        english, foreign = (
-            measure_coverage(
-                loaded,
-                (
-                    getattr(pair, side)
-                    for pair in read_pairs(file, skip_bad=skip_bad)
-                    if not isinstance(pair, Malformed)
-                ),
-            )
-            for side in ("english", "foreign")
+        pairs = (
+            (pair.english, pair.foreign)
+            for pair in read_pairs(file, skip_bad=skip_bad)
+            if not isinstance(pair, Malformed)
         )
+        english, foreign = measure_columns(loaded, pairs, 2)
         rows = [
             [
                 side,

@@ -2,7 +2,11 @@
 
 import re
 
-_BYTES = ("b'", 'b"')
+import numpy as np
+import numpy.typing as npt
+
+from optical.bitext.characters import DEBRIS, Lines, codes_of
+
 _ENTITY = re.compile(r"&(?:[a-zA-Z][a-zA-Z0-9]{1,7}|#[0-9]{1,6}|#[xX][0-9a-fA-F]{1,5});")
 _TAG = (
     r"</?(?:a|abbr|b|big|blockquote|body|br|center|cite|code|dd|div|dl|dt|em|font|form|h[1-6]|head|hr|html|i|iframe|img|"
@@ -20,33 +24,25 @@ _DEBRIS = re.compile(
     rf"(?i:{_TAG})|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffd]|{_TWICE_ENCODED}"
     r"|^b(?P<quote>['\"]).*(?P=quote)$|^(?:[hH][tT]{2}[pP][sS]?://|www\.)\S+$",
 )
+# b' and b", www. and http, in any case
+_FIRST, _SECOND = codes_of("bwhH"), codes_of("'\"wtT")
 
 
-def has_markup(english: str, foreign: str) -> bool:
-    """Say whether a side has HTML tags, control or replacement characters or letters encoded twice.
+def may_have_markup(lines: Lines) -> npt.NDArray[np.bool_]:
+    """Return (n,) whether a text has a sign that debris has, or begins as a print of bytes or an address does."""
+    first, second = (lines.codes.take(lines.starts + place, mode="clip") for place in (0, 1))
+    begins = np.isin(first, _FIRST) & np.isin(second, _SECOND)
+    return np.asarray(lines.have(DEBRIS) | begins)
+
+
+def has_markup(text: str) -> bool:
+    """Say whether a text has HTML tags, control or replacement characters or letters encoded twice.
 
     So it has where the whole is the print of a Python ``bytes`` object (b'...'), or one URL.
     """
-    # Looking for what all debris has, on both sides at once, spares the long pattern on nearly all text.
-    both = f"{english} {foreign}"
-    if (
-        "<" in both
-        or "://" in both
-        or "www." in both
-        or english.startswith(_BYTES)
-        or foreign.startswith(_BYTES)
-        or not both.isprintable()
-        or (
-            not both.isascii()
-            and ("\u00c3" in both or "\u00c2" in both or "\u00e2" in both or "\ufffd" in both)
-        )
-    ):
-        return _DEBRIS.search(english) is not None or _DEBRIS.search(foreign) is not None
-    return False
+    return _DEBRIS.search(text) is not None
 
 
-def has_entity(english: str, foreign: str) -> bool:
-    """Say whether a side has an HTML entity, by name or by number."""
-    return ("&" in english and _ENTITY.search(english) is not None) or (
-        "&" in foreign and _ENTITY.search(foreign) is not None
-    )
+def has_entity(text: str) -> bool:
+    """Say whether a text has an HTML entity, by name or by number."""
+    return _ENTITY.search(text) is not None

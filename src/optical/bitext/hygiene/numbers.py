@@ -3,7 +3,6 @@
 import re
 import unicodedata
 
-_DIGIT = re.compile(r"\d")
 # Digits of any script; inside a number separators of thousands and decimals in the customs of most countries.
 _NUMBER = re.compile(r"\d+(?:[.,:/٫٬'’\u00a0\u202f ]\d+)*")
 _SEPARATOR = re.compile(r"[^\d]+")
@@ -15,10 +14,8 @@ def numbers_differ(english: str, foreign: str) -> bool:
 
     Numbers are compared by their digits alone, whatever the script and the separators, and as a whole as well as part
     by part ("1,000" is "1 000", "1.000" and the "1000" of "Int. 1000/2"). A number in words on one side is no
-    mismatch, since then only the other side has one over.
+    mismatch, since then only the other side has one over. Sides with the same digits in the same order never differ.
     """
-    if _DIGIT.search(english) is None or _DIGIT.search(foreign) is None:
-        return False
     one, other = _digits(english), _digits(foreign)
     return bool(one) and bool(other) and _has_more(one, other) and _has_more(other, one)
 

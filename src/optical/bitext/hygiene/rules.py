@@ -75,17 +75,3 @@ def rule_named(name: str) -> Rule:
             return rule
     names = ", ".join(rule.name for rule in RULES)
     raise OpticalError(f"There is no rule {name}. Name one of {names}.")
-
-
-class Sides(NamedTuple):
-    """The two sides of a pair as the rules look at them.
-
-    They are text in Unicode's form C with single spaces, words, and the letters of the words in one string.
-    """
-
-    english: str
-    foreign: str
-    english_words: list[str]
-    foreign_words: list[str]
-    english_letters: str
-    foreign_letters: str

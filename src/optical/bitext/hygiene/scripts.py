@@ -1,46 +1,24 @@
 """Scripts of texts, by Unicode's character names."""
 
-import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from optical.bitext.characters import OUTSIDE_LATIN, CharacterTable, Lines
 
 NONE = 0
 LATIN = 1
 SECOND = 256
 
 _ACCEPTED_SHARE = 0.1
-_OUTSIDE_LATIN = re.compile(r"[^\x00-\u02af\u0300-\u036f\u1e00-\u1eff\u2000-\u206f\u20a0-\u20cf]")
 # One writing system under several names.
 _SAME = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "KATAKANA-HIRAGANA": "CJK", "HALFWIDTH": "CJK"}
 
 
-class _Scripts(dict[int, str | None]):
-    """Maps letters to one character for each script, and drops all else; scripts are numbered as they turn up."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names = ["none", "LATIN"]
-
-    def __missing__(self, code: int) -> str | None:
-        letter = chr(code)
-        if unicodedata.category(letter) not in ("Lu", "Ll", "Lt", "Lo"):
-            self[code] = None
-        else:
-            self[code] = chr(self.number(unicodedata.name(letter, "UNKNOWN").split()[0]))
-        return self[code]
-
-    def number(self, name: str) -> int:
-        name = _SAME.get(name, name)
-        if name not in self.names:
-            self.names.append(name)
-        return self.names.index(name)
-
-
-_SCRIPTS = _Scripts()
+_names = ["none", "LATIN"]
 
 
 def script(text: str) -> int:
@@ -48,40 +26,69 @@ def script(text: str) -> int:
 
     Japanese kana and Chinese characters count as one script.
     """
-    return scripts(text) % SECOND
+    return int(scripts([text])[0]) % SECOND
 
 
-def scripts(text: str) -> int:
-    """Return the script of most letters, and ``SECOND`` times the next one if it has a tenth of the letters.
+def scripts(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
+    """Return (n,) the script of most letters of each text, and ``SECOND`` times the next if a tenth are of it.
 
-    ``text`` consists of letters, marks and digits.
+    Args:
+        texts: one or more, each of letters, marks and digits.
     """
-    if text.isascii() or _OUTSIDE_LATIN.search(text) is None:
-        return NONE if not text or text.isnumeric() else LATIN
-    letters = text.translate(_SCRIPTS)
-    if not letters:
-        return NONE
-    first, *others = sorted(sorted(set(letters)), key=letters.count, reverse=True)
-    if others and letters.count(others[0]) >= _ACCEPTED_SHARE * len(letters):
-        return ord(first) + SECOND * ord(others[0])
-    return ord(first)
+    found: npt.NDArray[np.uint16] = np.array(
+        [NONE if not text or text.isnumeric() else LATIN for text in texts], np.uint16
+    )
+    rows = np.flatnonzero(np.logical_not([text.isascii() for text in texts]))
+    if len(rows):
+        rows = rows[Lines([texts[row] for row in rows.tolist()]).have(OUTSIDE_LATIN)]
+    if len(rows):
+        found[rows] = _counted(Lines([texts[row] for row in rows.tolist()]))
+    return found
+
+
+def _counted(lines: Lines) -> npt.NDArray[np.uint16]:
+    """Return what :func:`scripts` does, by the script of every single letter."""
+    numbers = _NUMBERS(lines.codes) - 1
+    rows = np.arange(len(lines.starts))
+    places = np.repeat(rows * len(_names), np.diff(lines.starts, append=len(lines.codes))) + numbers
+    counts = np.bincount(places, minlength=len(rows) * len(_names)).reshape(len(rows), len(_names))
+    counts[:, NONE] = 0
+    letters = counts.sum(axis=1)
+    first = counts.argmax(axis=1)
+    counts[rows, first] = 0
+    second = counts.argmax(axis=1)
+    second[counts[rows, second] < _ACCEPTED_SHARE * letters] = NONE
+    return np.asarray(first + SECOND * second, np.uint16)
+
+
+def _number(letter: str) -> int:
+    """Return the number of a letter's script and 1; scripts are numbered as they turn up."""
+    if unicodedata.category(letter) not in ("Lu", "Ll", "Lt", "Lo"):
+        return NONE + 1
+    return script_number(unicodedata.name(letter, "UNKNOWN").split()[0]) + 1
+
+
+_NUMBERS = CharacterTable(_number, np.uint8)
 
 
 def script_name(number: int) -> str:
     """Return the name of a script in lower case, the first word of Unicode's names of its letters."""
-    return _SCRIPTS.names[number].lower()
+    return _names[number].lower()
 
 
 def script_number(name: str) -> int:
     """Return the number of the script whose letters have Unicode names that begin with ``name``."""
-    return _SCRIPTS.number(name.upper())
+    name = _SAME.get(name.upper(), name.upper())
+    if name not in _names:
+        _names.append(name)
+    return _names.index(name)
 
 
 def scripts_in_use(pairs_by_scripts: Mapping[int, int]) -> set[int]:
     """Return the scripts of most letters in at least a tenth of the pairs: some languages are written in two.
 
     Args:
-        pairs_by_scripts: number of pairs by what :func:`scripts` returns of a side.
+        pairs_by_scripts: number of pairs by what :func:`scripts` returns of one.
     """
     counts: Counter[int] = Counter()
     for found, count in pairs_by_scripts.items():

@@ -12,8 +12,9 @@ from optical.bitext.hygiene.length_ratio import log_ratio
 from optical.bitext.hygiene.lexicon import Lexicon
 from optical.bitext.hygiene.repair import REACH, Repair, Segment
 from optical.bitext.hygiene.stretches import Stretch, find_stretches
-from optical.bitext.hygiene.survey import Source, sides_of
+from optical.bitext.hygiene.survey import MOST_CHARACTERS, Source
 from optical.bitext.pairs import Malformed
+from optical.bitext.words import words
 
 _Reals = npt.NDArray[np.float32]
 
@@ -150,8 +151,8 @@ def _words(source: Source, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[froz
         if isinstance(pair, Malformed):
             continue
         if wanted[row]:
-            sides = sides_of(pair)
-            yield frozenset(sides.english_words), sides.foreign_words
+            english, foreign = (words(text[:MOST_CHARACTERS]) for text in pair[:2])
+            yield frozenset(english), foreign
         else:
             yield _NOTHING
         row += 1

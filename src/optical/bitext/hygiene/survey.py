@@ -1,16 +1,18 @@
 """One reading of a source: what each pair looks like, in a few bytes a pair."""
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
+from operator import eq
 
 import numpy as np
 import numpy.typing as npt
 
+from optical.bitext.characters import AMPERSAND, DIGIT, Lines
 from optical.bitext.formats import read_pairs
 from optical.bitext.hygiene.duplicates import digests
-from optical.bitext.hygiene.markup import has_entity, has_markup
+from optical.bitext.hygiene.markup import has_entity, has_markup, may_have_markup
 from optical.bitext.hygiene.numbers import numbers_differ
 from optical.bitext.hygiene.repair import Repair
 from optical.bitext.hygiene.rules import (
@@ -24,21 +26,32 @@ from optical.bitext.hygiene.rules import (
     NUMBERS,
     OVERLONG,
     UNTRANSLATED,
-    Sides,
 )
 from optical.bitext.hygiene.scripts import scripts
 from optical.bitext.hygiene.swapped import english_on_the_right
-from optical.bitext.hygiene.untranslated import is_hardly_translated, is_untranslated
+from optical.bitext.hygiene.untranslated import is_hardly_translated
 from optical.bitext.leakage import NearCopies
-from optical.bitext.normal_text import normal_text
+from optical.bitext.normal_text import are_normal, normal_text
 from optical.bitext.pairs import Malformed, Pair
-from optical.bitext.words import words
+from optical.bitext.words import spaced_words
 
 MOST_CHARACTERS = 2000
 _SAMPLE = 8_000
 _LONGEST = 65_535
-_WATCH_EVERY = 10_000
+_BLOCK = 500
 
+_Flags = npt.NDArray[np.bool_]
+
+_COLUMNS = {
+    "flags": np.uint32,
+    "english_length": np.uint16,
+    "foreign_length": np.uint16,
+    "exact": np.int64,
+    "folded": np.int64,
+    "english_scripts": np.uint16,
+    "foreign_scripts": np.uint16,
+    "english_on_the_right": np.int8,
+}
 
 WrongLanguage = Callable[[str], bool]
 """Says whether a text is surely not in the language wanted."""
@@ -55,37 +68,68 @@ class Source:
     skip_bad: bool
     watch: Watch | None = None
     repairs: list[Repair] = field(default_factory=list)
+    _unlike_normal: list[list[int]] = field(default_factory=list)
 
     def pairs(self) -> Iterator[Pair | Malformed]:
         """Return an iterator over the repaired pairs, in Unicode's form C and with single spaces."""
-        pairs: Iterator[Pair | Malformed] = map(_normal_form, read_pairs(self.name, skip_bad=self.skip_bad))
+        pairs = self._normal_pairs()
         for repair in self.repairs:
             pairs = repair.apply(pairs)
-        return pairs if self.watch is None else self._watched(pairs, self.watch)
+        return pairs
 
-    def _watched(self, pairs: Iterator[Pair | Malformed], watch: Watch) -> Iterator[Pair | Malformed]:
-        while some := list(islice(pairs, _WATCH_EVERY)):
-            yield from some
-            watch(self.name, len(some))
+    def _normal_pairs(self) -> Iterator[Pair | Malformed]:
+        items = read_pairs(self.name, skip_bad=self.skip_bad)
+        for number in count():
+            block = list(islice(items, _BLOCK))
+            if not block:
+                return
+            # Which pairs to change is seen in the first reading and remembered: hardly any, as a rule.
+            if number == len(self._unlike_normal):
+                self._unlike_normal.append(_unlike_normal(block))
+            for place in self._unlike_normal[number]:
+                block[place] = _normal_form(block[place])
+            yield from block
+            if self.watch is not None:
+                self.watch(self.name, len(block))
+
+
+def _unlike_normal(block: Sequence[Pair | Malformed]) -> list[int]:
+    """Return the places of pairs whose text is not in the normal form."""
+    places, pairs = [], []
+    for place, item in enumerate(block):
+        if isinstance(item, Pair):
+            places.append(place)
+            pairs.append(item)
+    if not pairs:
+        return []
+    normal = are_normal([pair.english for pair in pairs]) & are_normal([pair.foreign for pair in pairs])
+    return [places[row] for row in np.flatnonzero(~normal).tolist()]
 
 
 def _normal_form(pair: Pair | Malformed) -> Pair | Malformed:
     if isinstance(pair, Malformed):
         return pair
-    english, foreign = normal_text(pair.english), normal_text(pair.foreign)
-    # Most text is normal already, and making pairs takes time.
-    if english is pair.english and foreign is pair.foreign:
-        return pair
-    return pair._replace(english=english, foreign=foreign)
+    return pair._replace(english=normal_text(pair.english), foreign=normal_text(pair.foreign))
 
 
-def sides_of(pair: Pair) -> Sides:
-    """Return the two sides of a pair with their words, those of an overlong side cut off."""
-    english, foreign = pair.english, pair.foreign
-    english_words, foreign_words = words(english[:MOST_CHARACTERS]), words(foreign[:MOST_CHARACTERS])
-    return Sides(
-        english, foreign, english_words, foreign_words, "".join(english_words), "".join(foreign_words)
-    )
+class _Side:
+    """One side of a block of pairs as the rules look at it, those of an overlong text at its beginning only.
+
+    Attributes:
+        texts: in Unicode's form C with single spaces.
+        lengths: (n,) characters of each text.
+        lines: the texts again.
+        words: of each text, with spaces between them.
+        letters: those of the words.
+    """
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts = texts
+        self.lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        self.lines = Lines([text[:MOST_CHARACTERS] for text in texts])
+        words = spaced_words(self.lines.text)
+        self.words = words.split("\n")
+        self.letters = words.replace(" ", "").split("\n")
 
 
 @dataclass(frozen=True)
@@ -134,66 +178,99 @@ def survey(source: Source, wrong_language: WrongLanguage | None, queries: NearCo
     Raises:
         OpticalError: the source cannot be read.
     """
-    flags, english_length, foreign_length = array("I"), array("H"), array("H")
-    exact, folded, english_scripts, foreign_scripts = array("q"), array("q"), array("H"), array("H")
-    swapped = array("b")
+    columns = {name: array(np.dtype(kind).char) for name, kind in _COLUMNS.items()}
     sample: list[tuple[list[str], list[str]]] = []
     stride, row, malformed = 1, 0, 0
-    for pair in source.pairs():
-        if isinstance(pair, Malformed):
-            malformed += 1
+    items = source.pairs()
+    while some := list(islice(items, _BLOCK)):
+        pairs = [item for item in some if isinstance(item, Pair)]
+        malformed += len(some) - len(pairs)
+        if not pairs:
             continue
-        sides = sides_of(pair)
-        flags.append(_own_flags(sides, wrong_language, queries))
-        one, other = len(sides.english), len(sides.foreign)
-        english_length.append(one if one < _LONGEST else _LONGEST)
-        foreign_length.append(other if other < _LONGEST else _LONGEST)
-        one, other = digests(sides)
-        exact.append(one)
-        folded.append(other)
-        english_scripts.append(scripts(sides.english_letters))
-        foreign_scripts.append(scripts(sides.foreign_letters))
-        swapped.append(english_on_the_right(sides))
-        if row % stride == 0:
-            sample.append((sides.english_words, sides.foreign_words))
-            if len(sample) == 2 * _SAMPLE:
-                del sample[1::2]
-                stride *= 2
-        row += 1
+        english, foreign = _Side([pair.english for pair in pairs]), _Side([pair.foreign for pair in pairs])
+        for name, values in _look(english, foreign, wrong_language, queries).items():
+            columns[name].frombytes(values.astype(_COLUMNS[name]).tobytes())
+        for both in zip(english.words, foreign.words, strict=True):
+            if row % stride == 0:
+                sample.append((both[0].split(), both[1].split()))
+                if len(sample) == 2 * _SAMPLE:
+                    del sample[1::2]
+                    stride *= 2
+            row += 1
     return Survey(
-        np.frombuffer(flags, np.uint32),
-        np.frombuffer(english_length, np.uint16),
-        np.frombuffer(foreign_length, np.uint16),
-        np.frombuffer(exact, np.int64),
-        np.frombuffer(folded, np.int64),
-        np.frombuffer(english_scripts, np.uint16),
-        np.frombuffer(foreign_scripts, np.uint16),
-        np.frombuffer(swapped, np.int8),
-        sample,
-        stride,
-        malformed,
+        **{name: np.frombuffer(column, _COLUMNS[name]) for name, column in columns.items()},
+        sample=sample,
+        stride=stride,
+        malformed=malformed,
     )
 
 
-def _own_flags(sides: Sides, wrong_language: WrongLanguage | None, queries: NearCopies | None) -> int:
-    english, foreign = sides.english, sides.foreign
-    flags = 0
-    if not sides.english_words or not sides.foreign_words:
-        return BIT[EMPTY]
-    if len(english) > MOST_CHARACTERS or len(foreign) > MOST_CHARACTERS:
-        return BIT[OVERLONG]
-    if is_untranslated(sides):
-        flags |= BIT[UNTRANSLATED]
-    elif is_hardly_translated(sides):
-        flags |= BIT[HARDLY_TRANSLATED]
-    if has_markup(english, foreign):
-        flags |= BIT[MARKUP]
-    if has_entity(english, foreign):
-        flags |= BIT[ENTITY]
-    if not sides.english_letters.isalpha() and numbers_differ(english, foreign):
-        flags |= BIT[NUMBERS]
-    if wrong_language is not None and wrong_language(foreign):
-        flags |= BIT[LANGUAGE]
-    if queries is not None and (sides.english_words in queries or sides.foreign_words in queries):
-        flags |= BIT[LEAKAGE]
+def _look(
+    english: _Side, foreign: _Side, wrong_language: WrongLanguage | None, queries: NearCopies | None
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the columns of a :class:`Survey` for a block of pairs."""
+    right, hardly = [], []
+    for own_words, words in zip(english.words, foreign.words, strict=True):
+        foreign_words = words.split()
+        right.append(english_on_the_right(own_words, foreign_words))
+        hardly.append(is_hardly_translated(own_words, foreign_words))
+    return {
+        "flags": _own_flags(english, foreign, np.array(hardly), wrong_language, queries),
+        "english_length": np.minimum(english.lengths, _LONGEST),
+        "foreign_length": np.minimum(foreign.lengths, _LONGEST),
+        "exact": digests(english.texts, foreign.texts),
+        "folded": digests(english.letters, foreign.letters),
+        "english_scripts": scripts(english.letters),
+        "foreign_scripts": scripts(foreign.letters),
+        "english_on_the_right": np.array(right),
+    }
+
+
+def _own_flags(
+    english: _Side,
+    foreign: _Side,
+    hardly_translated: _Flags,
+    wrong_language: WrongLanguage | None,
+    queries: NearCopies | None,
+) -> npt.NDArray[np.uint32]:
+    """Return (n,) the sums of the bits of the rules that judge a pair by itself.
+
+    What takes long to see is looked for only where there are characters that it does not go without.
+    """
+    empty = np.array(
+        [not (one and other) for one, other in zip(english.letters, foreign.letters, strict=True)]
+    )
+    overlong = (english.lengths > MOST_CHARACTERS) | (foreign.lengths > MOST_CHARACTERS)
+    judged = ~(empty | overlong)
+    untranslated = np.array(list(map(eq, english.letters, foreign.letters)))
+    digits = zip(english.lines.only(DIGIT), foreign.lines.only(DIGIT), strict=True)
+    other_digits = np.array([bool(one and other) and one != other for one, other in digits])
+    found = {
+        UNTRANSLATED: untranslated,
+        HARDLY_TRANSLATED: hardly_translated & ~untranslated,
+        NUMBERS: _confirmed(judged & other_digits, numbers_differ, english.texts, foreign.texts),
+        MARKUP: np.zeros(len(judged), np.bool_),
+        ENTITY: np.zeros(len(judged), np.bool_),
+        LEAKAGE: np.zeros(len(judged), np.bool_),
+    }
+    for side in (english, foreign):
+        found[MARKUP] |= _confirmed(judged & may_have_markup(side.lines), has_markup, side.texts)
+        found[ENTITY] |= _confirmed(judged & side.lines.have(AMPERSAND), has_entity, side.texts)
+        if queries is not None:
+            found[LEAKAGE] |= _confirmed(judged, lambda words: words.split() in queries, side.words)
+    if wrong_language is not None:
+        found[LANGUAGE] = _confirmed(judged, wrong_language, foreign.texts)
+    flags = np.zeros(len(judged), np.uint32)
+    for rule, rows in found.items():
+        flags[rows] |= BIT[rule]
+    flags[overlong] = BIT[OVERLONG]
+    flags[empty] = BIT[EMPTY]
     return flags
+
+
+def _confirmed(possible: _Flags, rule: Callable[..., bool], *columns: list[str]) -> _Flags:
+    """Return (n,) whether ``rule`` finds a row of ``columns``, asked about those that are ``possible`` (n,)."""
+    found = np.zeros(len(possible), np.bool_)
+    for row in np.flatnonzero(possible).tolist():
+        found[row] = rule(*(column[row] for column in columns))
+    return found

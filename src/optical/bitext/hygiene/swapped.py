@@ -4,7 +4,6 @@ import numpy as np
 import numpy.typing as npt
 
 from optical.bitext.hygiene.repair import Repair, Segment
-from optical.bitext.hygiene.rules import Sides
 from optical.bitext.hygiene.stretches import find_stretches
 
 # The commonest words of English, without those that are words of many other languages too (a, an, in, on, me, so, to).
@@ -17,15 +16,17 @@ _MOST = 3
 _FEWEST_WORDS = 4
 
 
-def english_on_the_right(sides: Sides) -> int:
+def english_on_the_right(english: str, foreign_words: list[str]) -> int:
     """Return how much speaks for English in the foreign column, from -3 to 3.
 
     That is the function words of English there less those on the left; -1 for a sentence without any.
+
+    Args:
+        english: words with spaces between them.
     """
-    right = len(_FUNCTION_WORDS.intersection(sides.foreign_words))
-    if right == 0:
-        return -1 if len(sides.foreign_words) >= _FEWEST_WORDS else 0
-    left = len(_FUNCTION_WORDS.intersection(sides.english_words))
+    if _FUNCTION_WORDS.isdisjoint(foreign_words):
+        return -1 if len(foreign_words) >= _FEWEST_WORDS else 0
+    right, left = (len(_FUNCTION_WORDS.intersection(words)) for words in (foreign_words, english.split()))
     return max(-_MOST, min(_MOST, right - left))
 
 
