@@ -161,6 +161,22 @@ def test_lines_that_belong_to_nothing_are_cut_and_the_others_stay(
     assert set(pairs[:140] + pairs[220:]) <= set(kept(output))
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3])
+def test_many_scattered_wrong_pairs_do_not_hide_one_another(
+    share: float, invented: Callable[..., Pairs], written: Callable[..., Path], tmp_path: Path
+) -> None:
+    pairs = invented(1500)
+    foreign = [pair[1] for pair in pairs]
+    wrong = random.Random(1).sample(range(len(pairs)), round(share * len(pairs)))
+    for row, taken in zip(wrong, [*wrong[1:], wrong[0]], strict=True):
+        foreign[row] = pairs[taken][1]
+    source = written([(english, other) for (english, _), other in zip(pairs, foreign, strict=True)])
+    left = kept_after(source, tmp_path / "clean.tsv", {rule_named("unlikely-translation")})
+    right = set(left) & set(pairs)
+    assert len(right) >= 0.99 * (len(pairs) - len(wrong))
+    assert len(left) - len(right) <= 0.5 * len(wrong)
+
+
 def test_swapped_columns_are_put_right(written: Callable[..., Path], tmp_path: Path) -> None:
     pairs = [
         (f"This is the number {n} of those that we have.", f"Hii ni namba {n} kati ya tulizo nazo")

@@ -218,11 +218,10 @@ def _judge_by_the_usual(inspection: Inspection, kept: _Flags, dropping: set[Rule
 
 def _unlikely(inspection: Inspection) -> _Flags:
     rows = len(inspection.survey)
-    evidence = _lengths(inspection.survey)
-    unlikely = np.zeros(rows, np.bool_)
     words = inspection.words
-    if words is not None and len(words.rows):
-        for start in range(0, rows, _CHUNK):
-            stop = min(start + _CHUNK, rows)
-            unlikely[start:stop] = (evidence(start, stop) + words(start, stop))[:, 0] < _UNLIKELY
-    return unlikely
+    if words is None or not len(words.rows):
+        return np.zeros(rows, np.bool_)
+    lengths = _lengths(inspection.survey)
+    evidence = np.concatenate([lengths(at, min(at + _CHUNK, rows))[:, 0] for at in range(0, rows, _CHUNK)])
+    evidence[words.rows] += words.alone
+    return np.asarray(evidence < _UNLIKELY)

@@ -22,6 +22,7 @@ _BINS = 10
 _MOST_TOKEN_PAIRS = 1_500_000
 _APART = 37
 _ITERATIONS = 3
+_FEWEST_RANDOM = 30
 
 
 class Lexicon:
@@ -35,7 +36,9 @@ class Lexicon:
 
     Attributes:
         evidence: (11,) log-likelihood ratio, aligned against random sentences, of a score of 0 to 0.1, 0.1 to 0.2 and
-            so on; the last entry is 0, for pairs with too few known words.
+            so on; the last entry is 0, for pairs with too few known words. Aligned is what the bitext is, with the
+            wrong pairs that are scattered in it.
+        evidence_of_a_pair: (11,) the same without those wrong pairs, which would hide one another.
         scores: (n,) the score of each pair of the sample, by the table estimated without it; NaN for too few
             known words.
     """
@@ -53,14 +56,12 @@ class Lexicon:
             for row in range(len(split))
         ]
         self.scores = np.array(own, dtype=np.float32)
-        aligned, random = (
-            np.bincount(self.bins(np.array(s)), minlength=_BINS + 1)[:_BINS] for s in (own, far)
+        observed, random = (
+            np.bincount(self.bins(np.array(s)), minlength=_BINS + 1)[:_BINS].astype(np.float64)
+            for s in (own, far)
         )
-        ratio = np.log((aligned + 1) / (aligned.sum() + _BINS)) - np.log(
-            (random + 1) / (random.sum() + _BINS)
-        )
-        # A better score never speaks against a pair.
-        self.evidence = np.append(np.maximum.accumulate(ratio), 0.0).clip(-4, 4).astype(np.float32)
+        self.evidence = _evidence(observed, random)
+        self.evidence_of_a_pair = _evidence(_without_random(observed, random), random)
 
     def units(self, foreign_words: Words) -> Words:
         """Return what is looked up of a foreign side: its words, or pairs of characters where none are marked."""
@@ -95,6 +96,29 @@ class Lexicon:
         unknown = np.isnan(scores)
         bins = np.minimum(np.where(unknown, 0, scores) * _BINS, _BINS - 1).astype(np.int64)
         return np.where(unknown, _BINS, bins)
+
+
+def _evidence(aligned: npt.NDArray[np.floating], random: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    ratio = np.log((aligned + 1) / (aligned.sum() + _BINS)) - np.log((random + 1) / (random.sum() + _BINS))
+    # A better score never speaks against a pair.
+    return np.append(np.maximum.accumulate(ratio), 0.0).clip(-4, 4).astype(np.float32)
+
+
+def _without_random(
+    observed: npt.NDArray[np.floating], random: npt.NDArray[np.floating]
+) -> npt.NDArray[np.floating]:
+    """Return how many pairs of each bin are aligned, when some of those ``observed`` are random.
+
+    Observed scores are a mixture, p_observed = (1 - w) p_aligned + w p_random. As p_aligned is not negative, the share
+    of the lowest scores among the observed is at least w times that among the random, and hardly more where aligned
+    pairs hardly ever have such scores: w is the least ratio of both over all bounds of "lowest".
+    """
+    enough = random.cumsum() >= _FEWEST_RANDOM
+    if not enough.any() or not observed.any():
+        return observed
+    lowest = [counts.cumsum()[enough] / counts.sum() for counts in (observed, random)]
+    wrong = min(1.0, float((lowest[0] / lowest[1]).min()))
+    return np.asarray(np.maximum(observed - wrong * observed.sum() * random / random.sum(), 0))
 
 
 def _translations(pairs: Sequence[tuple[Words, Words]]) -> dict[str, tuple[float, frozenset[str]]]:

@@ -108,12 +108,14 @@ class LengthEvidence:
 class WordEvidence:
     """What a lexicon says for each offset of those ``rows`` (m,) that it was asked about.
 
-    ``scores`` (m,) are those of the rows as they stand, ``ratios`` (m, states) the log-likelihood ratios.
+    ``scores`` (m,) are those of the rows as they stand, ``ratios`` (m, states) the log-likelihood ratios in a stretch
+    of such rows, ``alone`` (m,) those of each row as it stands, whatever is beside it.
     """
 
     rows: npt.NDArray[np.int64]
     scores: _Reals
     ratios: _Reals
+    alone: _Reals
 
     @classmethod
     def of(
@@ -135,7 +137,8 @@ class WordEvidence:
                     done += 1
         ratios = np.zeros((len(rows), len(OFFSETS) + 1), dtype=np.float32)
         ratios[:, :UNRELATED] = lexicon.evidence[lexicon.bins(scores)]
-        return cls(rows, scores[:, 0], ratios)
+        alone = lexicon.evidence_of_a_pair[lexicon.bins(scores[:, 0])]
+        return cls(rows, scores[:, 0], ratios, alone)
 
     def __call__(self, start: int, stop: int) -> _Reals:
         """Return (stop - start, states) log-likelihood ratios, 0 for rows not asked about."""
