@@ -5,7 +5,8 @@
 DATA holds bitext/SET/en-so.tsv.gz. No test collection is Somali: the questions of questions_ciral, of which no student
 sees a near copy, are translations of English ones, and the measure is the rank of the English of each Somali question
 among all English ones. Damage: the foreign side stands one line too low in a block of a fifth of the lines, and another
-fifth of the pairs have changed partners. Students are kept in runs/cleaned-bitext; one that is there is not made again.
+fifth of the pairs have changed partners. Cleaned is by default, or with pairs dropped that words and lengths call
+unlikely, too. Students are kept in runs/cleaned-bitext; one that is there is not made again.
 """
 
 import argparse
@@ -23,7 +24,8 @@ from sentence_transformers.util import maxsim
 
 from machine import measured_on
 from optical.bitext import Bitext, read_bitext, without_near_copies
-from optical.bitext.hygiene import check
+from optical.bitext.hygiene import DROPPING, check, rule_named
+from optical.bitext.hygiene.rules import Rule
 from optical.distillation import distill, graft
 from optical.encoders import fingerprint, load_encoder
 from optical.evaluation import holm, paired_randomisation
@@ -38,7 +40,9 @@ COMPARED = [
     ("cleaned", "raw"),
     ("damaged", "raw"),
     ("damaged, cleaned", "damaged"),
-    ("damaged, cleaned", "raw"),
+    ("damaged, cleaned, unlikely dropped", "damaged"),
+    ("damaged, cleaned, unlikely dropped", "damaged, cleaned"),
+    ("damaged, cleaned, unlikely dropped", "raw"),
 ]
 
 
@@ -126,15 +130,21 @@ def make_bitexts(data: Path, questions: Bitext, work: Path) -> dict[str, tuple[P
         file.write_text("".join(f"{one}\t{other}\n" for one, other in lines), encoding="utf-8")
         bitexts[condition] = (file, {"pairs": len(raw)})
         name = "cleaned" if condition == "raw" else f"{condition}, cleaned"
-        cleaned = work / f"{name.replace(', ', '-')}.en-so.tsv"
-        report = check([file], cleaned)
-        findings = [
-            f"{finding.first_line}-{finding.last_line}: {finding.what}"
-            for source in report.sources
-            for finding in source.findings
-        ]
-        bitexts[name] = (cleaned, {"pairs": report.kept, "dropped": report.dropped, "findings": findings})
+        bitexts[name] = cleaned(file, name, DROPPING)
+    rules = [*DROPPING, rule_named("unlikely-translation")]
+    bitexts[f"{name}, unlikely dropped"] = cleaned(file, f"{name}, unlikely dropped", rules)
     return bitexts
+
+
+def cleaned(file: Path, name: str, dropping: Sequence[Rule]) -> tuple[Path, dict[str, Any]]:
+    output = file.with_name(f"{name.replace(', ', '-').replace(' ', '-')}.en-so.tsv")
+    report = check([file], output, dropping=dropping)
+    findings = [
+        f"{finding.first_line}-{finding.last_line}: {finding.what}"
+        for source in report.sources
+        for finding in source.findings
+    ]
+    return output, {"pairs": report.kept, "dropped": report.dropped, "findings": findings}
 
 
 def damaged(foreign: Sequence[str]) -> list[str]:
