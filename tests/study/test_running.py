@@ -53,6 +53,7 @@ def run(toy: Toy, **options: object) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 def test_all_kinds_of_system(toy: Toy) -> None:
     toy.declare(ALL, **ONE_AMOUNT, **{"seeds = [0, 1]": "seeds = [3]"})
     progress = run_study(toy.config, toy.output, data=toy.folder, workers=2)
@@ -145,6 +146,7 @@ def test_what_is_there_is_left_alone_and_what_changed_is_refused(toy: Toy) -> No
     assert {name for name in again if again[name] != files[name]} == {"toy--psq--all"}
 
 
+@pytest.mark.slow
 def test_runs_that_are_not_kept_are_made_again_to_be_combined(toy: Toy) -> None:
     toy.declare(CHEAP, **CHEAP_ONLY, **ONE_AMOUNT)
     run(toy)
