@@ -127,6 +127,42 @@ def test_a_copy_that_was_stopped_is_no_index_and_goes_on(
     assert_alike(one, other, tiny_teacher)
 
 
+def test_marks_of_other_centroids_never_stay_in_a_copy_however_often_it_stops(
+    places: Places, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = places("folder", "one"), places("folder", "other")
+    monkeypatch.setattr(copying, "_COPIED_TOGETHER", 8)
+    put = LocalEngine.put
+    left = 0
+
+    def stop(self: LocalEngine, documents: list[Document]) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        put(self, documents)
+
+    with Index.create(one, tiny_teacher, PASSAGES) as index:
+        index.optimise()
+        monkeypatch.setattr(LocalEngine, "put", stop)
+        for parts in (3, 1):
+            left = parts
+            with pytest.raises(KeyboardInterrupt):
+                index.copy_to(other)
+            left = 10
+            index.add([Passage(f"new {parts}", "a boat on the river")], tiny_teacher)
+            index.optimise()
+        left = 1
+        with pytest.raises(KeyboardInterrupt):
+            index.copy_to(other)
+        left = 10
+        index.copy_to(other)
+    assert_alike(one, other, tiny_teacher)
+    with Index.open(one) as first, Index.open(other) as second:
+        marks = [{d.passage.id: d.sparse for d in index._engine.documents()} for index in (first, second)]
+    assert marks[0] == marks[1]
+
+
 def test_a_copy_does_not_go_on_from_another_index(
     places: Places, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

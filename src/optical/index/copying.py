@@ -41,6 +41,9 @@ def _copy_documents(
     # Passages that were put when there were other centroids have other marks.
     marked_alike = _same(centroids, target_place.centroids)
     if not marked_alike:
+        # First, so that a copy that is stopped here again has no passages with the marks of other centroids.
+        if marked := list(target.ids()):
+            target.delete(marked)
         target_place.put_centroids(centroids)
     known = target.fields
     target.declare({name: kind for name, kind in source.fields.items() if name not in known})

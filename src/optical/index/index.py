@@ -146,8 +146,13 @@ class Index:
         return self._engine.fields
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What was noted when it was built: see :func:`optical.index.manifest.make_facts`."""
+        return dict(self._facts)
+
+    @property
     def info(self) -> dict[str, Any]:
-        """Figures for people.
+        """Figures for people; all passages are read for them.
 
         Keys: those of :func:`optical.index.manifest.make_facts`, ``token_vectors``, ``bytes`` (on disk; None for a
         cluster), :attr:`fields`, ``centroids`` (their number, 0 without), ``optimise_is_due``.

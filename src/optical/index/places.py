@@ -1,7 +1,7 @@
 """Where indexes live: what their paths and addresses mean, and how one comes to be there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ def finishing(place: Place) -> Iterator[tuple[dict[str, Any], Engine]]:
         engine.close()
         place.release()
         if useless:
-            place.remove()
+            with suppress(OpticalError):  # what went wrong before is to be told
+                place.remove()
         raise
 
 

@@ -171,11 +171,11 @@ class SearchService:
         self._index.close()
 
     def _look_up(self) -> None:
-        info = self._index.info
-        self._teacher: str = info["teacher"]
-        self._dimension: int = info["dimension"]
-        self._count: int = info["passages"]
-        self._fields: dict[str, Kind] = info["fields"]
+        facts = self._index.facts
+        self._teacher: str = facts["teacher"]
+        self._dimension: int = facts["dimension"]
+        self._count: int = self._index.count
+        self._fields: dict[str, Kind] = self._index.fields
 
     def _load(self) -> tuple[dict[str, MultiVectorEncoder], LanguageRouting]:
         encoders = {}
@@ -274,7 +274,7 @@ class SearchService:
         with contextlib.suppress(OpticalError, OSError):
             self._index.close()
         index = Index.open(self._place)
-        teacher = index.info["teacher"]
+        teacher = index.facts["teacher"]
         if teacher != self._teacher:
             index.close()
             raise OpticalError(f"It is now one of teacher {teacher}, and no longer of {self._teacher}.")

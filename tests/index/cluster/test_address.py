@@ -36,8 +36,12 @@ def test_what_an_address_means(text: str, address: Address, url: str) -> None:
         ("qdrant://db/a/b", "'a/b' cannot be"),
         ("qdrant://db/..", r"'\.\.' cannot be"),
         ("qdrant://db/%2e%2e", r"'\.\.' cannot be"),
-        ("qdrant://db:port/news", "Port could not be cast"),
-        ("qdrant://db:70000/news", "Port out of range"),
+        ("qdrant://db:port/news", "its host or port is none"),
+        ("qdrant://db:70000/news", "its host or port is none"),
+        ("qdrant://db:0/news", "its host or port is none"),
+        ("qdrant://a b:1/news", "its host or port is none"),
+        ("qdrant://é..x:1/news", "its host or port is none"),
+        ("qdrant://a_b..c/news", "its host or port is none"),
         ("qdrant://db/news#x", "#x has no meaning"),
         ("qdrant://db/news?shards=0", "shards is '0', and not a number from 1"),
         ("qdrant://db/news?replicas=two", "replicas is 'two'"),
@@ -50,11 +54,18 @@ def test_a_malformed_address_is_explained(text: str, reason: str) -> None:
         OpticalError, match=rf"malformed \(.*{reason}.*qdrant://HOST:6333/COLLECTION"
     ) as caught:
         Address.parse(text)
-    assert text in str(caught.value)
+    assert text.partition("?")[0] in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "text", ["qdrant://user:hidden@db/news", "qdrant://hidden@db:x/news", "http://hidden@db/news"]
+    "text",
+    [
+        "qdrant://user:hidden@db/news",
+        "qdrant://hidden@db:x/news",
+        "http://hidden@db/news",
+        "qdrant://user:pa/hidden@db/news",
+        "qdrant://db/news?api_key=hidden",
+    ],
 )
 def test_a_key_in_an_address_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(OpticalError) as caught:

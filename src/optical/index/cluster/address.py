@@ -15,6 +15,8 @@ PORT = 6333
 _SCHEMES = {"qdrant": "http", "qdrants": "https"}
 # Qdrant refuses these, and . and .. would lead elsewhere.
 _COLLECTION = re.compile(r'(?!\.\.?$)[^<>:"/\\|?*\x00-\x1f]{1,255}')
+# Names of machines, in ASCII, and IP addresses.
+_HOST = re.compile(r"(?!.*\.\.)[a-z0-9_.-]{1,253}|[0-9a-f:.]+(%[a-z0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ class Address:
         """
         try:
             parts = urlsplit(text)
-            port = parts.port or PORT
+            port = PORT if parts.port is None else parts.port
         except ValueError as error:
-            raise _malformed(_without_secrets(text), str(error)) from error
+            raise _malformed(_without_secrets(text), "its host or port is none") from error
         shown = _without_secrets(text)
         if parts.scheme not in _SCHEMES:
             raise _malformed(shown, f"{parts.scheme}:// is no address of an index")
@@ -58,6 +60,8 @@ class Address:
             )
         if not parts.hostname:
             raise _malformed(shown, "it names no host")
+        if not _HOST.fullmatch(parts.hostname) or port == 0:
+            raise _malformed(shown, "its host or port is none")
         collection = unquote(parts.path.removeprefix("/"))
         if not _COLLECTION.fullmatch(collection):
             raise _malformed(shown, f"{collection!r} cannot be the name of a collection")
@@ -95,7 +99,7 @@ def _options(parts: SplitResult, shown: str) -> dict[str, int]:
 
 
 def _without_secrets(text: str) -> str:
-    return re.sub(r"//[^/?#]*@", "//...@", text)
+    return re.sub(r"//.*@", "//...@", text.partition("?")[0])
 
 
 def _malformed(text: str, reason: str) -> OpticalError:

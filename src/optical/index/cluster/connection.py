@@ -24,6 +24,7 @@ WRITING_PATIENCE = 60.0  # for changes, which a node's restart should not end
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 _FULL = re.compile(r"no space left|not enough space|disk space|out of memory|memory limit", re.IGNORECASE)
+_MISSING = re.compile(r"collection.*(does ?n.t exist|does not exist|not found)", re.IGNORECASE)
 
 # What the client raises: the first two for answers that are errors, the others for those that it cannot read.
 _ERRORS = (ApiException, QdrantException, JSONDecodeError, UnicodeDecodeError, AssertionError)
@@ -44,13 +45,19 @@ class Connection:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._has_key = bool(os.environ.get(KEY))
+        key = os.environ.get(KEY) or None
+        if key is not None and not re.fullmatch(r"[!-~]+", key):
+            raise OpticalError(
+                f"The environment variable {KEY} holds a space, the end of a line, or what is not ASCII. Put the bare "
+                "key into it."
+            )
+        self._has_key = key is not None
         with warnings.catch_warnings():
             # It warns of a key on a connection without TLS, which is how clusters work inside a private network.
             warnings.simplefilter("ignore")
             self._client = QdrantClient(
                 url=address.url,
-                api_key=os.environ.get(KEY) or None,
+                api_key=key,
                 timeout=TIMEOUT,
                 check_compatibility=False,
             )
@@ -121,7 +128,7 @@ class Connection:
                 f"The key does not permit this at {address} ({words}). Put one that does into the environment "
                 f"variable {KEY}."
             )
-        if status == 404:
+        if status == 404 and _MISSING.search(words):
             return MissingError(f"There is no collection {address} ({words}). Correct the address.")
         if status == 409:
             return ConflictError(f"{address} exists already. Remove it, or choose another name.")

@@ -1,5 +1,6 @@
 """The cluster engine: one collection of a Qdrant server or cluster."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -18,9 +19,6 @@ from optical.index.filters import Filter, Kind
 from optical.index.payload import CENTROIDS, TOKENS, field_path, passage_of, point_id
 from optical.index.ranking import best
 
-# What every search and every other question asks for: what most replicas say. A change has reached most replicas when
-# it returns, so that together no later search misses it.
-_CONSISTENCY = models.ReadConsistencyType.QUORUM
 # Requests at a time, and their size; a server takes up to 32 MB by default. A component takes about 14 characters.
 _UPLOADS = 4
 _UPLOADED_TOGETHER = 8 * 2**20
@@ -91,17 +89,17 @@ class ClusterEngine:
 
     def delete(self, ids: Iterable[str]) -> None:
         """Remove passages; unknown ids do nothing."""
-        points = models.PointIdsList(points=[str(point_id(id_)) for id_ in ids])
-        self._collection.write(QdrantClient.delete, points, wait=True)
+        remaining = iter(ids)
+        while together := list(itertools.islice(remaining, _LISTED_TOGETHER)):
+            points = models.PointIdsList(points=[str(point_id(id_)) for id_ in together])
+            self._collection.write(QdrantClient.delete, points, wait=True)
 
     def fetch(self, ids: Sequence[str]) -> dict[str, Passage]:
         """Return the passages that are there, by id."""
         found: dict[str, Passage] = {}
         for start in range(0, len(ids), _FETCHED_TOGETHER):
             points = [str(point_id(id_)) for id_ in ids[start : start + _FETCHED_TOGETHER]]
-            records: Any = self._collection.read(
-                QdrantClient.retrieve, points, with_payload=True, consistency=_CONSISTENCY
-            )
+            records: Any = self._collection.read(QdrantClient.retrieve, points, with_payload=True)
             found |= {record.payload["id"]: passage_of(record.payload) for record in records}
         return found
 
@@ -150,9 +148,7 @@ class ClusterEngine:
             answers: list[list[models.ScoredPoint]] = []
             for start in range(0, len(positions), _SEARCHED_TOGETHER):
                 requests = [request(each, limit) for each in positions[start : start + _SEARCHED_TOGETHER]]
-                results = self._collection.read(
-                    QdrantClient.query_batch_points, requests, consistency=_CONSISTENCY
-                )
+                results = self._collection.read(QdrantClient.query_batch_points, requests)
                 answers += [each.points for each in results]
             return answers
 
@@ -180,7 +176,6 @@ class ClusterEngine:
                 scroll_filter=PASSAGES,
                 limit=together,
                 offset=offset,
-                consistency=_CONSISTENCY,
                 **wanted,
             )
             for record in records:

@@ -191,7 +191,6 @@ class ClusterPlace:
             QdrantClient.retrieve,
             _part_ids(used),
             with_payload=True,
-            consistency=models.ReadConsistencyType.QUORUM,
         )
         parts = {str(record.id): record.payload["centroids"] for record in records if record.payload}
         numbers = b"".join(base64.b64decode(parts.get(id_, "")) for id_ in _part_ids(used))
