@@ -121,6 +121,12 @@ def test_a_filter_finds_what_python_finds(engine: LocalEngine, both: tuple[str, 
     assert all(each.passage.metadata == METADATA[int(each.passage.id)] for each in found)
 
 
+def test_not_upon_not_nests_nothing() -> None:
+    plain, negated = (parse_filter(text, FIELDS) for text in ("year = 1", "not year = 1"))
+    assert parse_filter("not " * 62 + "year = 1", FIELDS) == plain
+    assert parse_filter("not " * 61 + "year = 1", FIELDS) == negated != plain
+
+
 def test_fields_survive_reopening(tmp_path: Path) -> None:
     made = LocalEngine.create(tmp_path / "shard", 4)
     made.declare(FIELDS)

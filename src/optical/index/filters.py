@@ -120,7 +120,9 @@ class _Parser:
 
     def _condition(self) -> Filter:
         if self._take("word", "not"):
-            return Not(self._condition())
+            condition = self._condition()
+            # A server refuses what is nested deep.
+            return condition.part if isinstance(condition, Not) else Not(condition)
         if self._take("sign", "("):
             inner = self._either()
             self._require(")")
