@@ -38,20 +38,20 @@ def _copy_documents(
     source: Engine, source_place: Place, target: Engine, target_place: Place, done: Callable[[int], None]
 ) -> None:
     centroids = source_place.centroids
-    # Passages that were put when there were other centroids have other marks.
-    marked_alike = _same(centroids, target_place.centroids)
-    if not marked_alike:
-        # First, so that a copy that is stopped here again has no passages with the marks of other centroids.
-        if marked := list(target.ids()):
-            target.delete(marked)
+    left_over = set(target.ids())
+    if not _same(centroids, target_place.centroids):
+        # Passages that were put when there were other centroids have other marks. They go first, so that a copy that
+        # is stopped here again has none of them.
+        if left_over:
+            target.delete(left_over)
+            left_over.clear()
         target_place.put_centroids(centroids)
     known = target.fields
     target.declare({name: kind for name, kind in source.fields.items() if name not in known})
-    left_over = set(target.ids())
     documents = source.documents()
     while chunk := list(itertools.islice(documents, _COPIED_TOGETHER)):
         ids = [each.passage.id for each in chunk]
-        there = target.fetch(ids) if marked_alike else {}
+        there = target.fetch([id_ for id_ in ids if id_ in left_over])
         target.put([each for each in chunk if there.get(each.passage.id) != each.passage])
         left_over.difference_update(ids)
         done(len(chunk))

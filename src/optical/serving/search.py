@@ -43,8 +43,7 @@ class SearchService:
     """Answers queries in several languages on one index.
 
     The coroutines are for one event loop. Encoding and searching happen in a worker thread, for queries that arrive
-    together at once. An index in a folder is the service's alone until
-    :meth:`close`.
+    together at once. An index in a folder is the service's alone until :meth:`close`.
 
     Args:
         index: folder of the index, or its address on a Qdrant server.
