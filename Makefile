@@ -32,8 +32,9 @@ demo: $(INSTALLED)
 	rm -rf demo
 	$(BIN)/optical demo --output demo
 
+# As many at a time as there are cores, since few tests use more than one.
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 # The page in a real Chromium, which comes along, with what it needs of the system where that can be installed.
 test-browser: $(INSTALLED)
