@@ -49,6 +49,11 @@ class SystemKind(ABC):
         """Return the names of the systems whose runs this one combines."""
         return []
 
+    @property
+    def judged_queries(self) -> str:
+        """Return the name of the set of judged queries that this one learns from; "" = none."""
+        return ""
+
     @abstractmethod
     def make(self, place: Workplace) -> Made:
         """Make the system; what it takes long to make lies in the workplace until it was measured."""
