@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from gathering import Text, digest, gather, read_declared
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -133,6 +133,7 @@ def learn_vocabulary(texts: dict[str, Text], size: int) -> PreTrainedTokenizerFa
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation(behavior="isolated")]
     )
+    backend.decoder = decoders.Metaspace()
     learner = trainers.UnigramTrainer(
         vocab_size=size, special_tokens=SPECIAL, unk_token="[UNK]", show_progress=False
     )

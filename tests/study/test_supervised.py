@@ -8,8 +8,7 @@ import pytest
 from optical.collections import read_queries
 from optical.errors import OpticalError
 from optical.study import read_study, run_study
-from optical.study.cells import Cell, StudyFolder, cells_of, identity, make_cell
-from optical.study.preparation import prepare
+from optical.study.cells import StudyFolder, make_cell
 
 from ..distillation.toy import make_pairs
 from .conftest import PAIRS, QUESTIONS, Toy
@@ -62,16 +61,9 @@ def judged(toy: Toy) -> Toy:
     return toy
 
 
-def identities(toy: Toy) -> dict[Cell, dict[str, str]]:
-    """Prepare the study and return what identifies its cells."""
-    study = read_study(toy.config)
-    prepared = prepare(study, toy.folder, toy.output / "work")
-    return {cell: identity(cell, study, prepared) for cell in cells_of(study, prepared)}
-
-
 def make(toy: Toy, name: str) -> dict[str, Any]:
     """Make a cell in this process and return what its making has to say."""
-    cells = identities(toy)
+    cells = toy.identities()
     (cell,) = (cell for cell in cells if cell.name == name)
     for folder in ("runs", "cells"):
         (toy.output / folder).mkdir()
@@ -114,10 +106,10 @@ def test_the_objective_that_follows_the_teacher(judged: Toy) -> None:
 
 
 def test_only_what_learns_from_judged_queries_depends_on_them(judged: Toy) -> None:
-    before = identities(judged)
+    before = judged.identities()
     queries = judged.folder / "wiki" / "queries.toy.tsv"
     queries.write_text("".join(queries.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
-    after = identities(judged)
+    after = judged.identities()
     changed = {
         cell.name: [what for what in before[cell] if before[cell][what] != after[cell][what]]
         for cell in after
@@ -131,7 +123,7 @@ def test_only_what_learns_from_judged_queries_depends_on_them(judged: Toy) -> No
 
 def test_a_language_without_judged_queries_gets_no_cell_of_them(judged: Toy) -> None:
     replace(judged, ("[systems]\n", OTHER))
-    assert [cell.name for cell in identities(judged)] == [
+    assert [cell.name for cell in judged.identities()] == [
         "toy--bm25",
         SUPERVISED,
         "toy--both--all--seed3",

@@ -113,6 +113,9 @@ def identity(cell: Cell, study: Study, prepared: Prepared) -> dict[str, str]:
         "code": _code(kind),
         "parts": [identity(part, study, prepared) for part in parts_of(cell, study)],
     }
+    # Only where there are such, so that cells which have none stay as they are known.
+    if cell.system in prepared.checkpoints:
+        made_of["checkpoint"] = prepared.checkpoints[cell.system]
     if kind.judged_queries:
         made_of["judged queries"] = prepared.judged[kind.judged_queries, cell.language].digest
     return {name: _digest_of(value) for name, value in made_of.items()}

@@ -43,12 +43,14 @@ class Prepared:
         tests: by name.
         bitext: by language and amount; amounts that reach the whole are left to "all".
         judged: sets of judged queries, by name and language; those that are not there are missing.
+        checkpoints: digests of the folders that students start from, by system; what has a Hub id is known by that.
     """
 
     teacher: list[str]
     tests: dict[str, PreparedTest]
     bitext: dict[tuple[str, int | str], PreparedBitext]
     judged: dict[tuple[str, str], PreparedSet]
+    checkpoints: dict[str, str]
 
 
 def prepare(study: Study, data: Path, work: Path) -> Prepared:
@@ -97,7 +99,17 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
                 judged[name, language] = prepare_judged_queries(
                     queries, language, data, judged_folder(work, name, language), NearCopies(texts)
                 )
-    return Prepared([fingerprint(teacher, "query"), fingerprint(teacher)], tests, bitext, judged)
+    return Prepared(
+        [fingerprint(teacher, "query"), fingerprint(teacher)],
+        tests,
+        bitext,
+        judged,
+        {
+            name: _folder_digest(Path(system.checkpoint))
+            for name, system in study.systems.items()
+            if system.checkpoint and Path(system.checkpoint).is_dir()
+        },
+    )
 
 
 def bitext_name(language: str, amount: int | str) -> str:
@@ -180,3 +192,11 @@ def _write(bitext: Bitext, file: Path) -> PreparedBitext:
             "".join(f"{english}\t{foreign}\n" for english, foreign in lines), encoding="utf-8"
         )
     return PreparedBitext(file, bitext.digest(), len(bitext), bitext.dropped)
+
+
+def _folder_digest(folder: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        digest.update(str(file.relative_to(folder)).encode())
+        digest.update(hashlib.blake2b(file.read_bytes()).digest())
+    return digest.hexdigest()

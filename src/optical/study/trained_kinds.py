@@ -36,6 +36,11 @@ class Distilled(SystemKind):
         """Refuse settings that a distillation would refuse."""
         _check_settings(self.settings, Settings)
 
+    @property
+    def checkpoint(self) -> str:
+        """Return what the student is made of."""
+        return _checkpoint(self.settings)
+
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
         folder = place.work / f"distilled-{place.cell}"
@@ -72,6 +77,11 @@ class Supervised(SystemKind):
     def __post_init__(self) -> None:
         """Refuse settings that the training would refuse."""
         _check_settings(self.settings, SupervisionSettings)
+
+    @property
+    def checkpoint(self) -> str:
+        """Return what the student is made of."""
+        return _checkpoint(self.settings)
 
     @property
     def judged_queries(self) -> str:
@@ -148,6 +158,12 @@ class TranslatedFromScratch(SystemKind):
             translating(place, Translator(str(folder)), self.search),
             {**provenance, "chrF": provenance["development"]["chrf"]},
         )
+
+
+def _checkpoint(settings: dict[str, Any]) -> str:
+    student = str(settings.get("student", "graft"))
+    method, _, base = student.partition(":")
+    return base if method in ("graft", "transplant") else student
 
 
 def _check_settings(settings: dict[str, Any], of: type[Any]) -> None:
