@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
                     "near_copies_left_out": text.near_copies,
                     "tokens": tokens(training[language]),
                     "held_back": len(text.held_back),
-                    "loss": loss(trainer, windows(tokenizer, text.held_back), arguments.seed),
+                    "loss": trainer.evaluate(windows(tokenizer, text.held_back))["eval_loss"],
                 }
                 for language, text in texts.items()
             },
@@ -181,6 +182,17 @@ def tokens(pieces: list[dict[str, list[int]]]) -> int:
     return sum(len(piece["input_ids"]) - 2 for piece in pieces)
 
 
+class Masking(DataCollatorForLanguageModeling):
+    """Masks a batch by what is in it: a run that was stopped goes on as if it had not been, measuring repeats."""
+
+    def __call__(self, features: list[dict[str, list[int]]], return_tensors: str | None = None) -> Any:
+        """Return the batch with labels."""
+        content = json.dumps([window["input_ids"] for window in features])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(zlib.crc32(content.encode()))
+            return super().__call__(features, return_tensors)
+
+
 def make_trainer(
     tokenizer: PreTrainedTokenizerFast,
     training: list[dict[str, list[int]]],
@@ -224,14 +236,8 @@ def make_trainer(
             **more,
         ),
         train_dataset=training,
-        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED),
+        data_collator=Masking(tokenizer, mlm_probability=MASKED),
     )
-
-
-def loss(trainer: Trainer, held_back: list[dict[str, list[int]]], seed: int) -> float:
-    """Return the mean cross-entropy (nats a masked token) on held-back windows, always masked alike."""
-    set_seed(seed)
-    return round(trainer.evaluate(held_back)["eval_loss"], 4)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def run(
-    recipe: ModuleType, data: Path, output: Path, monkeypatch: pytest.MonkeyPatch, **changed: object
+    recipe: ModuleType, data: Path, output: Path, monkeypatch: pytest.MonkeyPatch, /, **changed: object
 ) -> None:
     options = {**SETTINGS, "data": data, "output": output, "text": data / "text.toml", **changed}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
