@@ -44,7 +44,8 @@ class Text:
         training: in the order drawn.
         held_back: for measuring; a tenth of what there is at most.
         there: how many texts there are, no two alike.
-        near_copies: how many of them were left out because they are near copies of test questions.
+        near_copies: how many of them were left out because they, or what they were paired with, are near copies of test
+            questions.
     """
 
     training: list[str]
@@ -83,17 +84,24 @@ def gather(declared: Declared, data: Path, held_back: int, seed: int) -> dict[st
     """
     questions = (read_queries(file).values() for file in declared_files(data, declared.apart_from))
     copies = NearCopies(question for each in questions for question in each)
-    found: dict[str, set[str]] = {"en": set()}
+    found: dict[str, set[str]] = {language: set() for language in declared.texts}
+    left_out: dict[str, set[str]] = {language: set() for language in declared.texts}
     for language in declared.texts:
         if language != "en":
             pattern = declared.bitext.replace("{language}", language)
             pairs = read_bitext(declared_files(data, [pattern]))
-            found["en"].update(map(single_line, pairs.english))
-            found[language] = set(map(single_line, pairs.foreign))
+            for english, foreign in zip(pairs.english, pairs.foreign, strict=True):
+                # In a script without spaces it is the English side that shows a near copy.
+                is_copy = words(english) in copies or words(foreign) in copies
+                where = left_out if is_copy else found
+                where["en"].add(single_line(english))
+                where[language].add(single_line(foreign))
     for file in declared_files(data, declared.english):
-        found["en"].update(single_line(passage.content) for passage in read_passages(file))
+        for passage in read_passages(file):
+            where = left_out if words(passage.content) in copies else found
+            where["en"].add(single_line(passage.content))
     return {
-        language: draw(language, found[language], copies, most, held_back, seed)
+        language: draw(language, found[language], left_out[language], most, held_back, seed)
         for language, most in declared.texts.items()
     }
 
@@ -103,9 +111,9 @@ def single_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def draw(language: str, texts: set[str], copies: NearCopies, most: int, held_back: int, seed: int) -> Text:
+def draw(language: str, texts: set[str], left_out: set[str], most: int, held_back: int, seed: int) -> Text:
     """Draw the texts of a language, the same ones for the same ``seed``."""
-    kept = [text for text in sorted(texts) if words(text) not in copies]
+    kept = sorted(texts - left_out)
     random.Random(f"{seed} {language}").shuffle(kept)
     held_back = min(held_back, len(kept) // 10)
     if not held_back:
@@ -114,7 +122,10 @@ def draw(language: str, texts: set[str], copies: NearCopies, most: int, held_bac
             "language out of the texts."
         )
     return Text(
-        kept[held_back:][:most], kept[:held_back], there=len(texts), near_copies=len(texts) - len(kept)
+        kept[held_back:][:most],
+        kept[:held_back],
+        there=len(texts | left_out),
+        near_copies=len(left_out),
     )
 
 

@@ -12,7 +12,6 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 from transformers import AutoModelForMaskedLM, AutoTokenizer, Trainer
 
-from optical.bitext.leakage import NearCopies
 from optical.distillation import distill
 from optical.encoders import read_provenance
 from optical.errors import OpticalError
@@ -88,9 +87,9 @@ def test_a_student_starts_from_the_encoder(
     languages = made["languages"]
     counts = ("there", "near_copies_left_out", "held_back", "texts")
     assert {name: tuple(each[count] for count in counts) for name, each in languages.items()} == {
-        "en": (122, 1, 12, 109),
-        "aa": (120, 1, 11, 108),
-        "bb": (70, 0, 7, 40),
+        "en": (122, 2, 12, 108),
+        "aa": (120, 2, 11, 107),
+        "bb": (70, 1, 6, 40),
     }
     assert made["settings"]["seed"] == 0
     assert {"torch", "transformers", "tokenizers"} <= made["versions"].keys()
@@ -187,11 +186,13 @@ def test_windows_hold_every_token_once(recipe: ModuleType, data: Path) -> None:
 def test_text_is_drawn_alike_and_is_not_held_back_too(recipe: ModuleType, data: Path) -> None:
     gathering = importlib.import_module("gathering")
     texts = {f"sentence number {number} of many" for number in range(100)}
-    nothing = NearCopies([])
-    first = gathering.draw("aa", texts, nothing, 50, 20, 0)
-    assert first == gathering.draw("aa", set(texts), nothing, 50, 20, 0)
-    assert first != gathering.draw("aa", texts, nothing, 50, 20, 1)
-    assert (len(first.training), len(first.held_back)) == (50, 10)
+    left_out = {"sentence number 7 of many", "another"}
+    first = gathering.draw("aa", texts, left_out, 50, 20, 0)
+    assert first == gathering.draw("aa", set(texts), left_out, 50, 20, 0)
+    assert first != gathering.draw("aa", texts, left_out, 50, 20, 1)
+    assert (len(first.training), len(first.held_back)) == (50, 9)
+    assert (first.there, first.near_copies) == (101, 2)
+    assert not left_out & {*first.training, *first.held_back}
     assert not set(first.training) & set(first.held_back)
 
 
