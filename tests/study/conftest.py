@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from sentence_transformers import MultiVectorEncoder
 
+from optical.study import read_study
+from optical.study.cells import Cell, cells_of, identity
+from optical.study.preparation import prepare
+
 from ..distillation.toy import make_pairs
 
 QUESTIONS = 20
@@ -65,6 +69,12 @@ class Toy:
     def cell(self, name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.output / "cells" / f"{name}.json").read_text("utf-8"))
         return content
+
+    def identities(self) -> dict[Cell, dict[str, str]]:
+        """Prepare the study and return what identifies its cells."""
+        study = read_study(self.config)
+        prepared = prepare(study, self.folder, self.output / "work")
+        return {cell: identity(cell, study, prepared) for cell in cells_of(study, prepared)}
 
     def cells(self) -> list[str]:
         return sorted(file.stem for file in (self.output / "cells").glob("*.json"))

@@ -1,6 +1,10 @@
 from pathlib import Path
 
+import pytest
+
 from optical.study.cells import code_digest
+
+from .conftest import Toy
 
 
 def written(folder: Path, name: str, code: str) -> str:
@@ -29,3 +33,23 @@ def test_a_function_of_nothing_but_a_docstring_can_be_named(tmp_path: Path) -> N
     assert written(tmp_path, "a", 'def f():\n    """Nothing."""\n') == written(
         tmp_path, "b", 'def f():\n    """None."""\n'
     )
+
+
+@pytest.mark.parametrize("kind", ["", "graft:"])
+def test_a_folder_that_a_student_starts_from_is_known_by_its_content(toy: Toy, kind: str) -> None:
+    folder = toy.folder / "pretrained"
+    folder.mkdir()
+    (folder / "weights").write_text("1", encoding="utf-8")
+    systems = (
+        'ceiling = { kind = "ceiling" }\nzero-shot = { kind = "distilled" }\n'
+        f'optical = {{ kind = "distilled", student = "{kind}{folder}" }}\n'
+    )
+    toy.declare(systems, **{"seeds = [0, 1]": "seeds = [0]", 'amounts = [200, "all"]': 'amounts = ["all"]'})
+    before = toy.identities()
+    (folder / "weights").write_text("2", encoding="utf-8")
+    after = toy.identities()
+    changed = {
+        cell.system: [what for what in made if made[what] != after[cell][what]]
+        for cell, made in before.items()
+    }
+    assert changed == {"ceiling": [], "zero-shot": [], "optical": ["checkpoint"]}

@@ -4,7 +4,11 @@ import pytest
 
 from optical.errors import OpticalError
 from optical.study import read_study
+from optical.study.judged_queries import JudgedSet
 from optical.study.kinds import Distilled, Encoder, Fused
+from optical.study.trained_kinds import Supervised
+
+STUDIES = Path(__file__).parents[2] / "study"
 
 GOOD = """
 title = "A study"
@@ -26,11 +30,17 @@ passages = "passages.tsv"
 queries = "queries.tsv"
 judgements = "qrels.tsv"
 
+[judged.wiki]
+queries = "wiki/{language}"
+passages = "wiki/{language}"
+judgements = "wiki/{language}/qrels/train.tsv"
+
 [systems]
 ceiling = { kind = "ceiling" }
 zero-shot = { kind = "encoder" }
 optical = { kind = "distilled", objective = "optical", steps = 9 }
 greedy = { kind = "distilled", objective = "greedy" }
+supervised = { kind = "supervised", judged = "wiki", batch_size = 4 }
 both = { kind = "fused", systems = ["optical", "zero-shot"] }
 """
 
@@ -50,7 +60,7 @@ def test_a_declared_study_is_read(tmp_path: Path) -> None:
     )
     assert study.systems["zero-shot"] == Encoder()
     assert study.systems["both"] == Fused(["optical", "zero-shot"])
-    assert list(study.systems) == ["ceiling", "zero-shot", "optical", "greedy", "both"]
+    assert list(study.systems) == ["ceiling", "zero-shot", "optical", "greedy", "supervised", "both"]
     assert list(study.tests_of("sw")) == ["small"]
 
 
@@ -58,6 +68,20 @@ def test_shared_settings_hold_where_a_system_has_none_of_its_own(tmp_path: Path)
     systems = read_study(write(tmp_path, GOOD)).systems
     assert systems["optical"] == Distilled({"objective": "optical", "steps": 9})
     assert systems["greedy"] == Distilled({"objective": "greedy", "steps": 7})
+
+
+def test_a_set_of_judged_queries_has_files_by_language(tmp_path: Path) -> None:
+    study = read_study(write(tmp_path, GOOD))
+    # What distilled systems share is not for others.
+    assert study.systems["supervised"] == Supervised("wiki", {"batch_size": 4})
+    judged = study.judged["wiki"]
+    assert judged == JudgedSet("wiki/{language}", "wiki/{language}", "wiki/{language}/qrels/train.tsv")
+    assert judged.file("judgements", "sw", Path("data")) == Path("data/wiki/sw/qrels/train.tsv")
+
+
+@pytest.mark.parametrize("file", sorted(STUDIES.glob("*.toml")), ids=lambda file: file.stem)
+def test_the_studies_of_the_project_can_be_read(file: Path) -> None:
+    assert read_study(file).systems
 
 
 def test_the_teacher_can_be_somewhere_else(tmp_path: Path) -> None:
@@ -101,6 +125,22 @@ def test_the_teacher_can_be_somewhere_else(tmp_path: Path) -> None:
         ("greedy = {", '"a/b" = {', "systems has 'a/b'. Name it with letters"),
         ("[tests.small]", '[tests."a b"]', "tests has 'a b'"),
         ('title = "A study"', "title =", "cannot be read as TOML"),
+        (
+            'judged = "wiki"',
+            'judged = "wikis"',
+            "systems.supervised.judged is an unknown set 'wikis'. Did you mean",
+        ),
+        ('judged = "wiki", ', "", "systems.supervised.judged is missing"),
+        ("batch_size = 4", 'objective = "kl"', "judged.wiki no translations. Add them"),
+        (
+            "batch_size = 4",
+            'objective = "mean-pool"',
+            "systems.supervised: There is no objective 'mean-pool'",
+        ),
+        ("batch_size = 4", "max_tokens = 4", "there is no setting 'max_tokens' of the training"),
+        ("[judged.wiki]", '[judged."a/b"]', "judged has 'a/b'. Name it with letters"),
+        ("[judged.wiki]", "[judged.wiki]\nsample = 0", "judged.wiki: sample is 0. It must be at least 1"),
+        ('passages = "wiki/{language}"', "", "judged.wiki.passages is missing"),
         ("[languages.sw]", '[languages.ha]\nbitext = ["h"]\n[languages.sw]', "languages.ha has no test"),
     ],
 )

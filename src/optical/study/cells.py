@@ -76,15 +76,25 @@ class StudyFolder:
 
 
 def cells_of(study: Study, prepared: Prepared) -> list[Cell]:
-    """Return all cells: seed by seed, so that a study that was stopped has as many whole seeds as possible."""
+    """Return all cells: seed by seed, so that a study that was stopped has as many whole seeds as possible.
+
+    A system that learns from judged queries has none in a language without such queries, nor has what combines it.
+    """
     cells: dict[Cell, None] = {}
     for seed in study.seeds:
         for language in study.languages:
             for amount in study.amounts:
                 if (language, amount) in prepared.bitext:
                     for system in study.systems:
-                        cells[_cell(study, language, system, amount, seed)] = None
+                        if _has_judged_queries(system, language, study, prepared):
+                            cells[_cell(study, language, system, amount, seed)] = None
     return list(cells)
+
+
+def _has_judged_queries(system: str, language: str, study: Study, prepared: Prepared) -> bool:
+    kind = study.systems[system]
+    there = not kind.judged_queries or (kind.judged_queries, language) in prepared.judged
+    return there and all(_has_judged_queries(part, language, study, prepared) for part in kind.parts)
 
 
 def _cell(study: Study, language: str, system: str, amount: int | str | None, seed: int | None) -> Cell:
@@ -103,6 +113,11 @@ def identity(cell: Cell, study: Study, prepared: Prepared) -> dict[str, str]:
         "code": _code(kind),
         "parts": [identity(part, study, prepared) for part in parts_of(cell, study)],
     }
+    # Only where there are such, so that cells which have none stay as they are known.
+    if cell.system in prepared.checkpoints:
+        made_of["checkpoint"] = prepared.checkpoints[cell.system]
+    if kind.judged_queries:
+        made_of["judged queries"] = prepared.judged[kind.judged_queries, cell.language].digest
     return {name: _digest_of(value) for name, value in made_of.items()}
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from optical.errors import OpticalError
+from optical.study.judged_queries import JudgedSet
 from optical.study.kinds import KINDS
 from optical.study.names import nearest
 from optical.study.system_kind import SystemKind
+from optical.study.trained_kinds import Supervised
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -79,6 +81,7 @@ class Study:
         systems: by name, in the order of the report.
         seeds: of everything random in training.
         amounts: numbers of sentence pairs, or "all".
+        judged: sets of judged queries to train on, by name.
         distillation: settings that all distilled systems share; see :class:`optical.distillation.Settings`.
         comparisons: pairs of systems whose difference is tested.
         ceiling: name of the system that nothing is expected to beat; "" = none.
@@ -92,6 +95,7 @@ class Study:
     systems: dict[str, SystemKind]
     seeds: list[int] = field(default_factory=lambda: [0])
     amounts: list[int | str] = field(default_factory=lambda: ["all"])
+    judged: dict[str, JudgedSet] = field(default_factory=dict)
     distillation: dict[str, Any] = field(default_factory=dict)
     comparisons: list[list[str]] = field(default_factory=list)
     ceiling: str = ""
@@ -126,7 +130,7 @@ def read_study(path: str | Path, *, teacher: str | None = None) -> Study:
 
 def _study(content: dict[str, Any]) -> Study:
     made = dict(content)
-    for name, part in (("languages", Language), ("tests", Test)):
+    for name, part in (("languages", Language), ("tests", Test), ("judged", JudgedSet)):
         made[name] = {
             key: _make(part, table, f"{name}.{key}")
             for key, table in _table_of_tables(content.get(name, {}), name).items()
@@ -171,8 +175,8 @@ def _system(name: str, table: Mapping[str, Any], shared: Mapping[str, Any]) -> S
 
 def _check_names(study: Study) -> None:
     files: dict[str, str] = {}
-    for what, names in (("languages", study.languages), ("tests", study.tests), ("systems", study.systems)):
-        for name in names:
+    for what in ("languages", "tests", "judged", "systems"):
+        for name in getattr(study, what):
             # They become parts of file names, and systems a column of run files.
             if not re.fullmatch(r"[\w.,+*()-][\w .,+*()-]*" if what == "systems" else r"[\w.-]+", name):
                 raise OpticalError(f"{what} has {name!r}. Name it with letters, digits and .-_ only.")
@@ -206,9 +210,23 @@ def _check_names(study: Study) -> None:
                     f"systems.{name} is made of {part!r}, which is not declared before it. {nearest(part, earlier)}"
                 )
         earlier.append(name)
+        if isinstance(system, Supervised):
+            _check_judged(name, system, study)
     for amount in study.amounts:
         if amount != "all" and (not isinstance(amount, int) or amount < 1):
             raise OpticalError(f'amounts has {amount!r}. Give numbers of sentence pairs from 1 up, or "all".')
+
+
+def _check_judged(name: str, system: Supervised, study: Study) -> None:
+    if system.judged not in study.judged:
+        raise OpticalError(
+            f"systems.{name}.judged is an unknown set {system.judged!r}. {nearest(system.judged, study.judged)}"
+        )
+    if system.needs_translations and not study.judged[system.judged].translations:
+        raise OpticalError(
+            f"systems.{name} has the objective kl, and judged.{system.judged} no translations. Add them, or choose "
+            "the objective contrastive."
+        )
 
 
 def _table_of_tables(value: Any, name: str) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The kinds of system that a study can have."""
 
 from optical.study.system_kind import SystemKind
-from optical.study.trained_kinds import Distilled, TranslatedFromScratch
+from optical.study.trained_kinds import Distilled, Supervised, TranslatedFromScratch
 from optical.study.untrained_kinds import (
     Ceiling,
     Encoder,
@@ -20,6 +20,7 @@ KINDS: dict[str, type[SystemKind]] = {
         Ceiling,
         Untrained,
         Distilled,
+        Supervised,
         Lexical,
         LexicalCeiling,
         StructuredQueries,

@@ -4,13 +4,13 @@ import hashlib
 import itertools
 import json
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext, read_bitext, without_near_copies
+from optical.bitext.leakage import NearCopies
 from optical.collections import read_judgements, read_queries
 from optical.encoders import fingerprint, load_encoder
 from optical.errors import OpticalError
@@ -18,9 +18,10 @@ from optical.evaluation import rank
 from optical.files import replace_file
 from optical.objectives import make_objective
 from optical.study.config import Study, Test
-from optical.study.names import nearest
+from optical.study.declared_files import declared_file, declared_files
+from optical.study.judged_queries import PreparedSet, prepare_judged_queries
 from optical.study.trained_kinds import Distilled
-from optical.study.workplace import PreparedTest, open_index
+from optical.study.workplace import PreparedTest, judged_folder, open_index
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,15 @@ class Prepared:
         teacher: fingerprints of its two sides.
         tests: by name.
         bitext: by language and amount; amounts that reach the whole are left to "all".
+        judged: sets of judged queries, by name and language; those that are not there are missing.
+        checkpoints: digests of the folders that students start from, by system; what has a Hub id is known by that.
     """
 
     teacher: list[str]
     tests: dict[str, PreparedTest]
     bitext: dict[tuple[str, int | str], PreparedBitext]
+    judged: dict[tuple[str, str], PreparedSet]
+    checkpoints: dict[str, str]
 
 
 def prepare(study: Study, data: Path, work: Path) -> Prepared:
@@ -53,7 +58,7 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
 
     Raises:
         OpticalError: a file is missing (the nearest existing name is suggested) or broken, an objective is unknown,
-            or no bitext is left.
+            or no bitext or judged query is left.
     """
     work.mkdir(parents=True, exist_ok=True)
     teacher = load_encoder(study.teacher, dimension=study.dimension)
@@ -70,12 +75,13 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
         )
         tests[name].save(work / f"test-{name}.json")
     bitext: dict[tuple[str, int | str], PreparedBitext] = {}
+    judged: dict[tuple[str, str], PreparedSet] = {}
     for language, declared in study.languages.items():
         asked = [tests[name] for name in study.tests_of(language)]
         texts = [
             text for test in asked for side in (test.queries, test.translations) for text in side.values()
         ]
-        whole = without_near_copies(read_bitext(_files(data, declared.bitext)), texts)
+        whole = without_near_copies(read_bitext(declared_files(data, declared.bitext)), texts)
         if "all" not in study.amounts and all(int(amount) >= len(whole) for amount in study.amounts):
             raise OpticalError(
                 f'languages.{language} has {len(whole)} sentence pairs, no more than any of the amounts. Add "all" to '
@@ -88,7 +94,22 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
                 bitext[language, amount] = _write(
                     _part(whole, int(amount)), work / bitext_name(language, amount)
                 )
-    return Prepared([fingerprint(teacher, "query"), fingerprint(teacher)], tests, bitext)
+        for name, queries in study.judged.items():
+            if queries.is_there(language, data):
+                judged[name, language] = prepare_judged_queries(
+                    queries, language, data, judged_folder(work, name, language), NearCopies(texts)
+                )
+    return Prepared(
+        [fingerprint(teacher, "query"), fingerprint(teacher)],
+        tests,
+        bitext,
+        judged,
+        {
+            name: _folder_digest(Path(system.checkpoint))
+            for name, system in study.systems.items()
+            if system.checkpoint and Path(system.checkpoint).is_dir()
+        },
+    )
 
 
 def bitext_name(language: str, amount: int | str) -> str:
@@ -97,10 +118,10 @@ def bitext_name(language: str, amount: int | str) -> str:
 
 
 def _test(test: Test, data: Path) -> PreparedTest:
-    passages = _file(data, test.passages)
-    queries = read_queries(_file(data, test.queries))
-    judgements = read_judgements(_file(data, test.judgements))
-    translations = read_queries(_file(data, test.translations)) if test.translations else {}
+    passages = declared_file(data, test.passages)
+    queries = read_queries(declared_file(data, test.queries))
+    judgements = read_judgements(declared_file(data, test.judgements))
+    translations = read_queries(declared_file(data, test.translations)) if test.translations else {}
     judged = {query: judgements[query] for query in queries if query in judgements}
     if not judged:
         raise OpticalError(f"{test.judgements} judges none of the questions in {test.queries}.")
@@ -116,10 +137,10 @@ def _test(test: Test, data: Path) -> PreparedTest:
 
 def _with_teacher(test: Test, data: Path, work: Path, teacher: MultiVectorEncoder) -> PreparedTest:
     """Take what the teacher ranks first for the English side of a question for its right answer."""
-    passages = _file(data, test.passages)
-    pairs = read_bitext(_files(data, test.parallel_questions))
+    passages = declared_file(data, test.passages)
+    pairs = read_bitext(declared_files(data, test.parallel_questions))
     if test.apart_from:
-        others = [read_queries(file).values() for file in _files(data, test.apart_from)]
+        others = [read_queries(file).values() for file in declared_files(data, test.apart_from)]
         pairs = without_near_copies(pairs, itertools.chain.from_iterable(others))
     if not len(pairs):
         raise OpticalError(
@@ -173,28 +194,9 @@ def _write(bitext: Bitext, file: Path) -> PreparedBitext:
     return PreparedBitext(file, bitext.digest(), len(bitext), bitext.dropped)
 
 
-def _file(data: Path, pattern: str) -> Path:
-    files = _files(data, [pattern])
-    if len(files) > 1:
-        raise OpticalError(f"{data / pattern} names {len(files)} files. Name one.")
-    return files[0]
-
-
-def _files(data: Path, patterns: Sequence[str]) -> list[Path]:
-    """Return the files that patterns relative to ``data`` name."""
-    found: list[Path] = []
-    for pattern in patterns:
-        if Path(pattern).is_absolute():
-            raise OpticalError(f"{pattern} is absolute. Name files relative to --data.")
-        try:
-            files = sorted(file for file in data.glob(pattern) if file.is_file())
-        except ValueError as error:
-            raise OpticalError(f"{pattern!r} is no pattern of files ({error}). Mend it.") from error
-        if not files:
-            folder = (data / pattern).parent
-            names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
-            raise OpticalError(
-                f"{data / pattern} does not exist. {nearest(Path(pattern).name, names)} Check the path, and --data."
-            )
-        found += files
-    return found
+def _folder_digest(folder: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        digest.update(str(file.relative_to(folder)).encode())
+        digest.update(hashlib.blake2b(file.read_bytes()).digest())
+    return digest.hexdigest()

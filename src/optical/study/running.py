@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,11 +73,16 @@ def run_study(
         with FileLock(folder.folder / ".lock", timeout=0):
             prepared = prepare(study, Path(data), folder.work)
             for (language, amount), bitext in prepared.bitext.items():
-                dropped = ", ".join(f"{count} {reason}" for reason, count in bitext.dropped.items() if count)
-                report(
-                    f"Bitext {language}, {amount}: {bitext.pairs} pairs"
-                    + (f" (left out: {dropped})" if dropped else "")
-                )
+                report(f"Bitext {language}, {amount}: {bitext.pairs} pairs{_left_out(bitext.dropped)}")
+            for name, declared in study.judged.items():
+                for language in study.languages:
+                    judged = prepared.judged.get((name, language))
+                    said = (
+                        f"{judged.queries} queries{_left_out(judged.dropped)}"
+                        if judged
+                        else f"none ({declared.file('queries', language, Path(data))} does not exist)"
+                    )
+                    report(f"Judged {name}, {language}: {said}")
             cells = {cell: identity(cell, study, prepared) for cell in cells_of(study, prepared)}
             waiting = [cell for cell in cells if not _is_done(cell, folder, cells[cell], recompute=recompute)]
             for cell in list(waiting):
@@ -218,9 +223,20 @@ def _write_plan(folder: StudyFolder, cells: dict[Cell, dict[str, str]], prepared
         f"{language}, {amount}": {"pairs": made.pairs, "left out": made.dropped}
         for (language, amount), made in prepared.bitext.items()
     }
-    plan = {"bitext": bitext, "cells": {cell.name: made_of for cell, made_of in cells.items()}}
+    plan: dict[str, object] = {"bitext": bitext}
+    if prepared.judged:
+        plan["judged queries"] = {
+            f"{name}, {language}": {"queries": made.queries, "left out": made.dropped}
+            for (name, language), made in prepared.judged.items()
+        }
+    plan["cells"] = {cell.name: made_of for cell, made_of in cells.items()}
     with replace_file(folder.plan) as temporary:
         temporary.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
+
+
+def _left_out(dropped: Mapping[str, int]) -> str:
+    counts = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
+    return f" (left out: {counts})" if counts else ""
 
 
 def _last_words(code: int, log: str) -> str:

@@ -49,6 +49,16 @@ class SystemKind(ABC):
         """Return the names of the systems whose runs this one combines."""
         return []
 
+    @property
+    def judged_queries(self) -> str:
+        """Return the name of the set of judged queries that this one learns from; "" = none."""
+        return ""
+
+    @property
+    def checkpoint(self) -> str:
+        """Return the Hub id or folder that its student starts from; "" = none but the teacher."""
+        return ""
+
     @abstractmethod
     def make(self, place: Workplace) -> Made:
         """Make the system; what it takes long to make lies in the workplace until it was measured."""

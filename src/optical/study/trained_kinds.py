@@ -1,4 +1,4 @@
-"""Kinds of system that are trained on the bitext of a language."""
+"""Kinds of system that are trained: on the bitext of a language, or from there on judged queries."""
 
 import hashlib
 import json
@@ -8,12 +8,16 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from optical.distillation import Settings, distill
+from optical.distillation.untrained import needs_bitext
 from optical.errors import OpticalError
 from optical.rivals import Translator, TranslatorSettings, read_translator_provenance, train_translator
+from optical.study.judged_queries import JUDGEMENTS, NEGATIVES, PASSAGES, QUERIES, TRANSLATIONS
 from optical.study.names import nearest
 from optical.study.searching import DISTILLATION, TABLE, TRANSLATION, search_with_artefact, translating
 from optical.study.system_kind import Made, SystemKind
 from optical.study.workplace import Workplace
+from optical.supervision import SupervisionSettings, supervise
+from optical.supervision.ranking_loss import parse_terms
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,11 @@ class Distilled(SystemKind):
         """Refuse settings that a distillation would refuse."""
         _check_settings(self.settings, Settings)
 
+    @property
+    def checkpoint(self) -> str:
+        """Return what the student is made of."""
+        return _checkpoint(self.settings)
+
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
         folder = place.work / f"distilled-{place.cell}"
@@ -41,6 +50,64 @@ class Distilled(SystemKind):
                 place.teacher_name,
                 place.bitext_file,
                 folder,
+                cache=place.work / f"cache-{place.code}",
+                **settings,
+            )
+        return search_with_artefact(place, folder)
+
+
+@dataclass(frozen=True)
+class Supervised(SystemKind):
+    """A student trained on judged queries, from the graft that the same bitext gives.
+
+    Attributes:
+        judged: name of the set of judged queries; a language that the set has not gets no student.
+        settings: those of :class:`optical.supervision.SupervisionSettings`.
+    """
+
+    judged: str
+    settings: dict[str, Any]
+
+    name = "supervised"
+    settings_of = SupervisionSettings
+    reads_bitext = True
+    seeded = True
+    code = (*DISTILLATION, "supervision")
+
+    def __post_init__(self) -> None:
+        """Refuse settings that the training would refuse."""
+        _check_settings(self.settings, SupervisionSettings)
+
+    @property
+    def checkpoint(self) -> str:
+        """Return what the student is made of."""
+        return _checkpoint(self.settings)
+
+    @property
+    def judged_queries(self) -> str:
+        """Return the name of the set."""
+        return self.judged
+
+    @property
+    def needs_translations(self) -> bool:
+        """Say whether the training follows the teacher's scores of the English queries."""
+        return "kl" in parse_terms(SupervisionSettings(**self.settings).objective)
+
+    def make(self, place: Workplace) -> Made:
+        """See :meth:`SystemKind.make`."""
+        folder = place.work / f"supervised-{place.cell}"
+        if not folder.exists():
+            settings = {"dimension": place.dimension, **self.settings, "seed": place.seed}
+            judged = place.judged_queries(self.judged)
+            supervise(
+                place.teacher_name,
+                judged / QUERIES,
+                judged / PASSAGES,
+                judged / JUDGEMENTS,
+                folder,
+                bitext=[place.bitext_file] if needs_bitext(SupervisionSettings(**settings).student) else [],
+                negatives=judged / NEGATIVES if (judged / NEGATIVES).exists() else None,
+                translations=judged / TRANSLATIONS if self.needs_translations else None,
                 cache=place.work / f"cache-{place.code}",
                 **settings,
             )
@@ -91,6 +158,12 @@ class TranslatedFromScratch(SystemKind):
             translating(place, Translator(str(folder)), self.search),
             {**provenance, "chrF": provenance["development"]["chrf"]},
         )
+
+
+def _checkpoint(settings: dict[str, Any]) -> str:
+    student = str(settings.get("student", "graft"))
+    method, _, base = student.partition(":")
+    return base if method in ("graft", "transplant") else student
 
 
 def _check_settings(settings: dict[str, Any], of: type[Any]) -> None:

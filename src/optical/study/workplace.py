@@ -95,6 +95,10 @@ class Workplace:
         """The sentence pairs."""
         return read_bitext([self.bitext_file])
 
+    def judged_queries(self, name: str) -> Path:
+        """Return the folder with the judged queries of a set in this language."""
+        return judged_folder(self.work, name, self.language)
+
     def passages(self, test: str) -> Sequence[Passage]:
         """Return the passages of a test."""
         return list(read_passages(self._tests[test].passages))
@@ -108,6 +112,11 @@ class Workplace:
         file = self._runs[system, test]
         # A system that found nothing for any question has an empty file, which is otherwise a slip.
         return read_run(file) if file.stat().st_size else {}
+
+
+def judged_folder(work: Path, name: str, language: str) -> Path:
+    """Return the folder in ``work`` with the judged queries of a set and language."""
+    return work / f"judged-{name}" / language
 
 
 def open_index(passages: str, encoder: MultiVectorEncoder, work: Path) -> Index:

@@ -1,0 +1,244 @@
+"""Pre-train a small multilingual encoder by masked language modelling, on deliberately unbalanced text.
+
+    python study/pretraining/pretrain.py --data DATA --output pretrained
+
+The encoder has the shape of BERT (Devlin et al. 2019, arXiv 1810.04805); its vocabulary is a unigram model (Kudo 2018,
+arXiv 1804.10959) of text in which small languages are repeated (Conneau et al. 2020, arXiv 1911.02116). OUTPUT is a
+checkpoint that `optical distill --student OUTPUT` takes; `pretraining.json` in it says what was read and how well each
+language is modelled. The work in progress lies in OUTPUT.partial; the same command goes on from there.
+"""
+
+import argparse
+import hashlib
+import itertools
+import json
+import math
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from gathering import Text, digest, gather, read_declared
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    DataCollatorForLanguageModeling,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from optical.distillation.run import work_folder
+from optical.distillation.trainer import last_checkpoint
+from optical.encoders import versions
+from optical.errors import OpticalError
+from optical.files import create_folder, folder_once, require_absent
+
+WINDOW = 128  # tokens; queries are shorter
+HEAD_WIDTH = 32
+MASKED = 0.15
+SMOOTHING = 0.3  # share of a language in the text of the vocabulary: its number of texts to the power of this
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def main() -> None:
+    """Run the recipe."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder that the files named in TEXT are relative to")
+    add("--output", type=Path, required=True, help="folder to write; must not exist")
+    add("--text", type=Path, default=Path(__file__).with_name("text.toml"), help="what is to be read")
+    add("--vocabulary", type=int, default=32_000, help="tokens")
+    add("--layers", type=int, default=6)
+    add("--width", type=int, default=384, help=f"of a token's vector, a multiple of {HEAD_WIDTH}")
+    add("--steps", type=int, default=20_000)
+    add("--batch-size", type=int, default=128, help=f"windows of {WINDOW} tokens a step")
+    add("--learning-rate", type=float, default=5e-4, help="at its peak")
+    add("--held-back", type=int, default=500, help="texts of a language to measure with, a tenth at most")
+    add("--save-every", type=int, default=500, help="steps from one checkpoint to the next")
+    add("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    if arguments.width % HEAD_WIDTH:
+        parser.error(f"--width {arguments.width} is no multiple of {HEAD_WIDTH}.")
+    try:
+        pretrain(arguments)
+    except OpticalError as error:
+        parser.error(str(error))
+
+
+def pretrain(arguments: argparse.Namespace) -> None:
+    """Gather text, learn the vocabulary, train, measure and save, as far as it is not done.
+
+    Raises:
+        OpticalError: a file is missing or malformed, or the output or another run's work is in the way.
+    """
+    require_absent(arguments.output)
+    settings = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name not in ("data", "output", "text", "save_every")
+    }
+    texts = gather(read_declared(arguments.text), arguments.data, arguments.held_back, arguments.seed)
+    run = hashlib.blake2b(json.dumps([settings, digest(texts)]).encode(), digest_size=16).hexdigest()
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    with work_folder(arguments.output, run, state) as work:
+        with state.main_process_first():
+            vocabulary = folder_once(
+                work / "vocabulary",
+                lambda folder: learn_vocabulary(texts, arguments.vocabulary).save_pretrained(folder),
+            )
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(vocabulary)
+        training = {language: windows(tokenizer, text.training) for language, text in texts.items()}
+        for language, text in texts.items():
+            print(
+                f"{language}: {len(text.training)} of {text.there} texts, {tokens(training[language])} tokens"
+            )
+        trainer = make_trainer(tokenizer, list(itertools.chain(*training.values())), arguments, work)
+        trainer.train(resume_from_checkpoint=last_checkpoint(work / "checkpoints"))
+        made_from = {
+            "settings": settings,
+            "text": {"digest": digest(texts), "masked": MASKED, "smoothing": SMOOTHING},
+            "languages": {
+                language: {
+                    "texts": len(text.training),
+                    "there": text.there,
+                    "near_copies_left_out": text.near_copies,
+                    "tokens": tokens(training[language]),
+                    "held_back": len(text.held_back),
+                    "loss": trainer.evaluate(windows(tokenizer, text.held_back))["eval_loss"],
+                }
+                for language, text in texts.items()
+            },
+            "versions": versions("tokenizers"),
+        }
+        if state.is_main_process:
+            with create_folder(arguments.output) as folder:
+                trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+                tokenizer.save_pretrained(folder)
+                (folder / "pretraining.json").write_text(
+                    json.dumps(made_from, indent=1) + "\n", encoding="utf-8"
+                )
+    print(f"Saved to {arguments.output}.")
+
+
+def learn_vocabulary(texts: dict[str, Text], size: int) -> PreTrainedTokenizerFast:
+    """Learn a tokenizer of ``size`` tokens that makes text lower-case and NFKC, and keeps accents."""
+    backend = Tokenizer(models.Unigram())
+    backend.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation(behavior="isolated")]
+    )
+    backend.decoder = decoders.Metaspace()
+    learner = trainers.UnigramTrainer(
+        vocab_size=size, special_tokens=SPECIAL, unk_token="[UNK]", show_progress=False
+    )
+    backend.train_from_iterator(smoothed(texts), learner)
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B [SEP]",
+        special_tokens=[(token, backend.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=WINDOW,
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def smoothed(texts: dict[str, Text]) -> Iterator[str]:
+    """Yield as many texts as there are, from each language by its share raised to a power, in turn."""
+    shares = {language: len(text.training) ** SMOOTHING for language, text in texts.items()}
+    whole = sum(len(text.training) for text in texts.values())
+    for language, text in texts.items():
+        count = math.ceil(whole * shares[language] / sum(shares.values()))
+        yield from itertools.islice(itertools.cycle(text.training), count)
+
+
+def windows(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[dict[str, list[int]]]:
+    """Return texts of one language, one after another with [SEP] between them, in pieces of WINDOW tokens."""
+    begin, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+    encoded = tokenizer(texts, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+    stream = [token for text in encoded for token in [*text, end]][:-1]
+    size = WINDOW - 2
+    return [
+        {"input_ids": [begin, *stream[start : start + size], end]} for start in range(0, len(stream), size)
+    ]
+
+
+def tokens(pieces: list[dict[str, list[int]]]) -> int:
+    """Return how many tokens there are in windows, without those that begin and end them."""
+    return sum(len(piece["input_ids"]) - 2 for piece in pieces)
+
+
+class Masking(DataCollatorForLanguageModeling):
+    """Masks a batch by what is in it: a run that was stopped goes on as if it had not been, measuring repeats."""
+
+    def __call__(self, features: list[dict[str, list[int]]], return_tensors: str | None = None) -> Any:
+        """Return the batch with labels."""
+        content = json.dumps([window["input_ids"] for window in features])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(zlib.crc32(content.encode()))
+            return super().__call__(features, return_tensors)
+
+
+def make_trainer(
+    tokenizer: PreTrainedTokenizerFast,
+    training: list[dict[str, list[int]]],
+    arguments: argparse.Namespace,
+    work: Path,
+) -> Trainer:
+    """Make the trainer of an encoder that has learned nothing yet."""
+    set_seed(arguments.seed)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=arguments.width,
+        num_hidden_layers=arguments.layers,
+        num_attention_heads=arguments.width // HEAD_WIDTH,
+        intermediate_size=4 * arguments.width,
+        max_position_embeddings=WINDOW,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    more: dict[str, Any] = {
+        "save_strategy": "steps",
+        "save_steps": arguments.save_every,
+        "save_total_limit": 2,
+    }
+    return Trainer(
+        model=BertForMaskedLM(config),
+        args=TrainingArguments(
+            output_dir=str(work / "checkpoints"),
+            max_steps=arguments.steps,
+            per_device_train_batch_size=arguments.batch_size,
+            per_device_eval_batch_size=arguments.batch_size,
+            learning_rate=arguments.learning_rate,
+            warmup_steps=0.05,
+            weight_decay=0.01,
+            adam_beta2=0.98,
+            bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+            use_cpu=not torch.accelerator.is_available(),
+            seed=arguments.seed,
+            logging_steps=max(1, min(100, arguments.steps // 10)),
+            prediction_loss_only=True,
+            dataloader_pin_memory=False,
+            report_to="none",
+            **more,
+        ),
+        train_dataset=training,
+        data_collator=Masking(tokenizer, mlm_probability=MASKED),
+    )
+
+
+if __name__ == "__main__":
+    main()
