@@ -110,6 +110,7 @@ def test_strict_stops_at_the_first_malformed_line(tmp_path: Path) -> None:
             r"No usable pair.*malformed line 2; first malformed line: .*:1: 1 column",
         ),
     ],
+    ids=["missing", "empty", "cut short", "not gzip", "no usable pair"],
 )
 def test_unusable_files(tmp_path: Path, content: bytes | None, message: str) -> None:
     source = tmp_path / "t.tsv.gz"

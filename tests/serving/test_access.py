@@ -66,7 +66,11 @@ def test_keys_come_from_the_environment_too(tmp_path: Path, monkeypatch: pytest.
     assert KEY not in str(caught.value)
 
 
-@pytest.mark.parametrize("line", [KEY, f"website:{KEY}", "web site:" + "0" * 64, "website:" + "0" * 63])
+@pytest.mark.parametrize(
+    "line",
+    [KEY, f"website:{KEY}", "web site:" + "0" * 64, "website:" + "0" * 63],
+    ids=["bare key", "key for hash", "space in name", "short hash"],
+)
 def test_a_wrong_entry_is_named_without_what_may_be_a_key(tmp_path: Path, line: str) -> None:
     with pytest.raises(OpticalError, match=r"keys:2 is no entry name:hash") as caught:
         keys(tmp_path, "# comment", line)
