@@ -7,8 +7,13 @@ from typing import Any, Protocol
 import torch
 
 from optical.collections import Passage
+from optical.errors import OpticalError
 from optical.index.centroids import Centroids, Sparse
 from optical.index.filters import Filter, Kind
+
+
+class IndexUnavailableError(OpticalError):
+    """The index cannot be used now, whatever is asked of it: it is closed or damaged, or its server away."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Engine(Protocol):
     """Passages with their token vectors, ranked by MaxSim; equal scores are in the order of ids.
 
     A change that returned is seen by every later search. All methods may be called from several threads. Every method
-    may raise :class:`OpticalError`.
+    may raise :class:`OpticalError`, and :class:`IndexUnavailableError` if that is not for what was asked.
 
     Attributes:
         dimension: of the vectors.

@@ -14,7 +14,7 @@ from optical.errors import OpticalError
 from optical.index.building import add_passages, build, length
 from optical.index.checks import check_k, check_query_texts
 from optical.index.copying import copy_index
-from optical.index.engine import Engine, Place
+from optical.index.engine import Engine, IndexUnavailableError, Place
 from optical.index.filters import Kind
 from optical.index.manifest import require_teacher
 from optical.index.parallel import ThisProcess, Workers
@@ -355,4 +355,4 @@ class Index:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise OpticalError(f"The index {self._place} is closed. Open it again with Index.open.")
+            raise IndexUnavailableError(f"The index {self._place} is closed. Open it again with Index.open.")

@@ -12,7 +12,7 @@ import torch
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index.centroids import Sparse
-from optical.index.engine import Document, Found
+from optical.index.engine import Document, Found, IndexUnavailableError
 from optical.index.filters import Filter, Kind
 from optical.index.payload import CENTROIDS, TOKENS, field_path, passage_of, point_id
 from optical.index.ranking import best
@@ -239,7 +239,7 @@ class LocalEngine:
         if any(there.get(each.passage.id) != each.passage for each in documents):
             raise self._forgetful()
 
-    def _forgetful(self) -> OpticalError:
+    def _forgetful(self) -> IndexUnavailableError:
         # The log numbers the changes. One that has lost its end counts from an earlier number on, and the shard
         # silently takes what comes then for done.
         return damaged(self._index, "it does not keep changes; files of its log are missing")

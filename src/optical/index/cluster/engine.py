@@ -10,11 +10,10 @@ import torch
 from qdrant_client import QdrantClient, models
 
 from optical.collections import Passage
-from optical.errors import OpticalError
 from optical.index.centroids import Sparse
 from optical.index.cluster.collection import Collection
 from optical.index.cluster.schema import FIELD_INDEX, PASSAGES, condition, point
-from optical.index.engine import Document, Found
+from optical.index.engine import Document, Found, IndexUnavailableError
 from optical.index.filters import Filter, Kind
 from optical.index.payload import CENTROIDS, TOKENS, field_path, passage_of, point_id
 from optical.index.ranking import best
@@ -183,8 +182,8 @@ class ClusterEngine:
             if offset is None:
                 return
 
-    def _damaged(self, reason: str) -> OpticalError:
-        return OpticalError(
+    def _damaged(self, reason: str) -> IndexUnavailableError:
+        return IndexUnavailableError(
             f"The index {self._collection} is damaged ({reason}). Restore the collection from a snapshot, or remove "
             "it and build it again."
         )
