@@ -138,13 +138,13 @@ class Place(Protocol):
         """Make an index of the unfinished one that is open."""
 
     def remove(self) -> None:
-        """Remove what :meth:`create` made, which is closed."""
+        """Remove what :meth:`create` made; its engine is closed."""
 
     def temporary_copy(self) -> "Place":
-        """Return a copy that :meth:`release` removes; changes to it are lost."""
+        """Return a copy that :meth:`close` removes; changes to it are lost."""
 
-    def release(self) -> None:
-        """Be told that the engine has been closed."""
+    def close(self) -> None:
+        """Release what is held; the engine, if there was one, is closed before. Closing twice does nothing."""
 
     def begin_change(self) -> None:
         """Be told that passages are about to come or go."""

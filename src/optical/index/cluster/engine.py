@@ -160,8 +160,7 @@ class ClusterEngine:
         """Nothing: a change is in the logs of most replicas when it returns."""
 
     def close(self) -> None:
-        """Close the connections."""
-        self._collection.close()
+        """Nothing: the place closes the connections."""
 
     def _upsert(self, documents: Sequence[Document]) -> None:
         points = [point(each) for each in documents]
