@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -154,21 +154,28 @@ class LocalChanges(Changes):
 class ClusterChanges(Changes):
     def make(self) -> Engine:
         self.address = f"{self.stack.enter_context(running()).url}/index"
-        facts = {"format": FORMAT, "teacher": "t", "dimension": DIMENSION, "compact": False}
-        place_of(self.address).create(facts)
+        self.create()
         return self.open()
 
     def open(self) -> Engine:
-        return place_of(self.address).open(finished=False)[1]
+        place = self.stack.enter_context(closing(place_of(self.address)))
+        return place.open(finished=False)[1]
+
+    def create(self) -> None:
+        with closing(place_of(self.address)) as place:
+            place.create({"format": FORMAT, "teacher": "t", "dimension": DIMENSION, "compact": False})
 
 
 class ServerChanges(ClusterChanges):
     def make(self) -> Engine:
         self.address = f"{os.environ['QDRANT_URL']}/optical-test-{uuid4().hex}"
-        self.stack.callback(lambda: place_of(self.address).remove())
-        place = place_of(self.address)
-        place.create({"format": FORMAT, "teacher": "t", "dimension": DIMENSION, "compact": False})
+        self.stack.callback(self.remove)
+        self.create()
         return self.open()
+
+    def remove(self) -> None:
+        with closing(place_of(self.address)) as place:
+            place.remove()
 
 
 TestLocalChanges = LocalChanges.TestCase

@@ -10,7 +10,7 @@ import torch
 
 from optical.collections import Passage
 from optical.index.centroids import Centroids
-from optical.index.engine import Document, Engine
+from optical.index.engine import Document, Engine, Place
 from optical.index.manifest import FORMAT
 from optical.index.places import place_of
 
@@ -19,19 +19,20 @@ from .documents import DIMENSION, brute_force, document, vectors
 
 @pytest.fixture
 def make(place: str) -> Iterator[Callable[[int], Engine]]:
-    made: list[Engine] = []
+    made: list[tuple[Place, Engine]] = []
 
     def make_engine(dimension: int) -> Engine:
         where = place_of(place)
         where.create(
             {"format": FORMAT, "teacher": "t", "dimension": dimension, "compact": False, "passages": None}
         )
-        made.append(where.open(finished=False)[1])
-        return made[0]
+        made.append((where, where.open(finished=False)[1]))
+        return made[0][1]
 
     yield make_engine
-    for engine in made:
+    for where, engine in made:
         engine.close()
+        where.close()
 
 
 @pytest.fixture

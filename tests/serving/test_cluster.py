@@ -1,17 +1,21 @@
-"""A service whose index is on a server that goes away and comes back."""
+"""A service whose index is on a server: one that goes away and comes back, refuses a search, or is changed."""
 
 import asyncio
+import json
+from collections.abc import Iterator
 
 import httpx
 import pytest
+from qdrant_client import models
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
 from optical.index import Index
 from optical.index.cluster import connection
+from optical.index.payload import TOKENS
 from optical.serving import Keys, SearchService, Settings, create_application
 
-from ..index.qdrant_server import running
+from ..index.qdrant_server import FakeQdrant, Fault, failure, running
 from .conftest import Made
 
 
@@ -53,3 +57,102 @@ def test_a_server_that_is_away_makes_the_service_unready_until_it_is_back(
         assert service.fields["place"] == "string"
         service.close()
         index.close()
+
+
+@pytest.fixture(scope="module")
+def teacher(made: Made) -> MultiVectorEncoder:
+    return MultiVectorEncoder(made.encoders["en"], device="cpu")
+
+
+@pytest.fixture
+def server() -> Iterator[FakeQdrant]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def url(server: FakeQdrant, teacher: MultiVectorEncoder, passages: list[Passage]) -> str:
+    url = f"{server.url}/served"
+    Index.create(url, teacher, passages).close()
+    return url
+
+
+@pytest.fixture
+def service(url: str, made: Made) -> Iterator[SearchService]:
+    service = SearchService(url, {"sw": made.encoders["sw"]})
+    yield service
+    service.close()
+
+
+async def asked(service: SearchService, *bodies: dict[str, object]) -> list[httpx.Response]:
+    """Ask all at once, and last whether the service is ready."""
+    transport = httpx.ASGITransport(create_application(service, Settings(), Keys({})))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        answers = await asyncio.gather(*(client.post("/search", json=body) for body in bodies))
+        return [*answers, await client.get("/readyz")]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_search_that_the_server_refuses_is_its_senders_fault(
+    server: FakeQdrant, service: SearchService, status: int
+) -> None:
+    def refuse_large(method: str, path: str) -> Fault | None:
+        if not path.endswith("/points/query/batch"):
+            return None
+        limits = [each["limit"] for each in json.loads(server.requests[-1][3])["searches"]]
+        return failure(status, "Limit exceeded, no space left") if max(limits) > 40 else None
+
+    server.fault = refuse_large
+    small, large, filtered, ready = asyncio.run(
+        asked(
+            service,
+            {"text": "river", "k": 3},
+            {"text": "river", "k": 50},
+            {"text": "river", "k": 50, "filter": 'source = "who"'},
+        )
+    )
+    assert ready.status_code == 200
+    assert small.status_code == 200, "another's fault is not its own"
+    assert len(small.json()["hits"]) == 3
+    for refused in (large, filtered):
+        assert refused.status_code == 422
+        assert "Limit exceeded" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 507])
+def test_a_server_that_refuses_whatever_is_asked_is_away(
+    server: FakeQdrant, service: SearchService, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "READING_PATIENCE", 0.2)
+    server.fault = lambda method, path: failure(status, "no")
+    refused, ready = asyncio.run(asked(service, {"text": "river"}))
+    assert (refused.status_code, ready.status_code) == (503, 503)
+    assert refused.json() == {"error": "The index cannot be reached now. Ask again in a moment."}
+
+
+def test_a_damaged_score_loses_the_index(server: FakeQdrant, service: SearchService) -> None:
+    vectors = [[100.0] * service._dimension]
+    point = server.client.scroll("served", limit=1, with_payload=True)[0][0]
+    server.client.upsert(
+        "served", [models.PointStruct(id=point.id, vector={TOKENS: vectors}, payload=point.payload)]
+    )
+    refused, ready = asyncio.run(asked(service, {"text": "river", "k": 60}))
+    assert (refused.status_code, ready.status_code) == (503, 503)
+
+
+def test_passages_are_counted_once_a_search_and_may_have_become_fewer(
+    server: FakeQdrant, service: SearchService, url: str, teacher: MultiVectorEncoder
+) -> None:
+    server.requests.clear()
+    found, ready = asyncio.run(asked(service, {"text": "river", "k": 100}))
+    assert [path for _, path, _, _ in server.requests].count("/collections/served/points/count") == 1
+    assert len(found.json()["hits"]) == 60
+    with Index.open(url) as index:
+        index.delete(["p3", "p4"])
+        found, ready = asyncio.run(asked(service, {"text": "river", "k": 100}))
+        assert len(found.json()["hits"]) == 58
+        assert service.passages == 58
+        index.delete([f"p{n}" for n in range(60) if n not in (3, 4)])
+        found, ready = asyncio.run(asked(service, {"text": "river", "k": 100}))
+        assert found.json()["hits"] == []
+    assert ready.status_code == 200

@@ -16,7 +16,7 @@ from optical.index.engine import Document, Engine, Place
 from optical.index.filters import Kind, merge_kinds
 from optical.index.manifest import make_facts, require_teacher
 from optical.index.parallel import Arrays, Chunk, Workers
-from optical.index.places import finishing
+from optical.index.places import closed_on_failure, making
 from optical.index.searching import CentroidSearch
 from optical.progress import count_progress
 
@@ -38,15 +38,18 @@ def build(
 
     See :meth:`optical.index.Index.create`.
     """
-    place.require_new()
-    stream = iter(passages)
-    first = next(stream, None)
-    if first is None:
-        raise OpticalError("There are no passages to index. Give a collection with at least one passage.")
-    if not place.is_unfinished:
-        dimension = int(encoder.encode_document([first.content], convert_to_numpy=True)[0].shape[-1])
-        place.create(make_facts(encoder, dimension, compact))
-    with finishing(place) as (facts, engine):
+    with closed_on_failure(place):
+        stream = iter(passages)
+        first = next(stream, None)
+        if first is None:
+            raise OpticalError("There are no passages to index. Give a collection with at least one passage.")
+    content = first.content
+
+    def new_facts() -> dict[str, Any]:
+        dimension = int(encoder.encode_document([content], convert_to_numpy=True)[0].shape[-1])
+        return make_facts(encoder, dimension, compact)
+
+    with making(place, new_facts) as (facts, engine):
         if facts["compact"] != compact:
             raise OpticalError(
                 f"The unfinished index {place} was begun {'without' if compact else 'with'} compact vectors. "

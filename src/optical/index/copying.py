@@ -7,7 +7,7 @@ from typing import Any
 from optical.errors import OpticalError
 from optical.index.centroids import Centroids
 from optical.index.engine import Engine, Place
-from optical.index.places import finishing
+from optical.index.places import making
 from optical.progress import count_progress
 
 _COPIED_TOGETHER = 512
@@ -18,10 +18,7 @@ def copy_index(facts: dict[str, Any], engine: Engine, place: Place, target: Plac
 
     See :meth:`optical.index.Index.copy_to`.
     """
-    target.require_new()
-    if not target.is_unfinished:
-        target.create({**facts, "passages": None})
-    with finishing(target) as (found, copy):
+    with making(target, lambda: {**facts, "passages": None}) as (found, copy):
         for fact in ("teacher", "dimension", "compact"):
             if found[fact] != facts[fact]:
                 raise OpticalError(
@@ -31,7 +28,7 @@ def copy_index(facts: dict[str, Any], engine: Engine, place: Place, target: Plac
         with count_progress("Copying", "passages", engine.count, shown=progress) as done:
             _copy_documents(engine, place, copy, target, done)
     copy.close()
-    target.release()
+    target.close()
 
 
 def _copy_documents(

@@ -7,8 +7,13 @@ from typing import Any, Protocol
 import torch
 
 from optical.collections import Passage
+from optical.errors import OpticalError
 from optical.index.centroids import Centroids, Sparse
 from optical.index.filters import Filter, Kind
+
+
+class IndexUnavailableError(OpticalError):
+    """The index cannot be used now, whatever is asked of it: it is closed or damaged, or its server away."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Engine(Protocol):
     """Passages with their token vectors, ranked by MaxSim; equal scores are in the order of ids.
 
     A change that returned is seen by every later search. All methods may be called from several threads. Every method
-    may raise :class:`OpticalError`.
+    may raise :class:`OpticalError`, and :class:`IndexUnavailableError` if that is not for what was asked.
 
     Attributes:
         dimension: of the vectors.
@@ -133,13 +138,13 @@ class Place(Protocol):
         """Make an index of the unfinished one that is open."""
 
     def remove(self) -> None:
-        """Remove what :meth:`create` made, which is closed."""
+        """Remove what :meth:`create` made; its engine is closed."""
 
     def temporary_copy(self) -> "Place":
-        """Return a copy that :meth:`release` removes; changes to it are lost."""
+        """Return a copy that :meth:`close` removes; changes to it are lost."""
 
-    def release(self) -> None:
-        """Be told that the engine has been closed."""
+    def close(self) -> None:
+        """Release what is held; the engine, if there was one, is closed before. Closing twice does nothing."""
 
     def begin_change(self) -> None:
         """Be told that passages are about to come or go."""

@@ -77,7 +77,7 @@ class FolderPlace:
         return self._facts, engine
 
     def temporary_copy(self) -> "FolderPlace":
-        """Return a copy, in the system's folder for temporary files, that :meth:`release` removes."""
+        """Return a copy, in the system's folder for temporary files, that :meth:`close` removes."""
         copy = TemporaryDirectory(prefix="optical-index-")
         target = Path(copy.name) / self.folder.name
         copy_folder(self.folder, target)
@@ -92,8 +92,8 @@ class FolderPlace:
         """Remove the folder."""
         shutil.rmtree(self.folder)
 
-    def release(self) -> None:
-        """Be told that the engine has been closed."""
+    def close(self) -> None:
+        """Remove the folder if it is a temporary copy."""
         if self._copy is not None:
             self._copy.cleanup()
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,11 +15,11 @@ from optical.errors import OpticalError
 from optical.index.building import add_passages, build, length
 from optical.index.checks import check_k, check_query_texts
 from optical.index.copying import copy_index
-from optical.index.engine import Engine, Place
+from optical.index.engine import Engine, IndexUnavailableError, Place
 from optical.index.filters import Kind
 from optical.index.manifest import require_teacher
 from optical.index.parallel import ThisProcess, Workers
-from optical.index.places import place_of
+from optical.index.places import closed_on_failure, place_of
 from optical.index.searching import CentroidSearch, Hit
 from optical.progress import count_progress
 
@@ -126,12 +127,14 @@ class Index:
     @classmethod
     def require_new(cls, path: str | Path) -> None:
         """Raise :class:`OpticalError` if :meth:`create` would not accept ``path``."""
-        place_of(path).require_new()
+        with closing(place_of(path)) as place:
+            place.require_new()
 
     @classmethod
     def exists(cls, path: str | Path) -> bool:
         """Return whether there is an index at ``path``, whatever its state, that is not unfinished."""
-        return place_of(path).is_finished
+        with closing(place_of(path)) as place:
+            return place.is_finished
 
     @property
     def count(self) -> int:
@@ -342,7 +345,8 @@ class Index:
 
     @classmethod
     def _at(cls, place: Place) -> "Index":
-        return cls(place, *place.open(finished=True))
+        with closed_on_failure(place):
+            return cls(place, *place.open(finished=True))
 
     def _flush(self) -> None:
         self._engine.flush()
@@ -351,8 +355,8 @@ class Index:
     def _release(self) -> None:
         self._closed = True
         self._engine.close()
-        self._place.release()
+        self._place.close()
 
     def _require_open(self) -> None:
         if self._closed:
-            raise OpticalError(f"The index {self._place} is closed. Open it again with Index.open.")
+            raise IndexUnavailableError(f"The index {self._place} is closed. Open it again with Index.open.")

@@ -12,7 +12,7 @@ import torch
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index.centroids import Sparse
-from optical.index.engine import Document, Found
+from optical.index.engine import Document, Found, IndexUnavailableError
 from optical.index.filters import Filter, Kind
 from optical.index.payload import CENTROIDS, TOKENS, field_path, passage_of, point_id
 from optical.index.ranking import best
@@ -90,32 +90,29 @@ class LocalEngine:
 
     @property
     def count(self) -> int:
-        """Number of passages."""
+        """See :meth:`optical.index.engine.Engine.count`."""
         with reading(self._index):
             return int(self._shard.count(edge.CountRequest(exact=True)))
 
     @property
     def token_count(self) -> int:
-        """Number of vectors of all passages."""
+        """See :meth:`optical.index.engine.Engine.token_count`."""
         return sum(record.payload["tokens"] for record in self._records(with_payload=["tokens"]))
 
     @property
     def fields(self) -> dict[str, Kind]:
-        """The metadata fields of all passages there ever were, and what their values are."""
+        """See :meth:`optical.index.engine.Engine.fields`."""
         with reading(self._index):
             schema = self._shard.info().payload_schema
         return dict(field_of(path, each) for path, each in schema.items())
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
-        """Make metadata fields known, before passages that have them are put."""
+        """See :meth:`optical.index.engine.Engine.declare`."""
         for name, kind in fields.items():
             self._update(edge.UpdateOperation.create_field_index(field_path(name, kind), SCHEMA[kind]))
 
     def put(self, documents: Sequence[Document]) -> None:
-        """Add passages, or replace those whose ids exist.
-
-        A crash in between leaves some passages put whole, and the others as they were.
-        """
+        """See :meth:`optical.index.engine.Engine.put`."""
         self._require_space(4 * self.dimension * sum(len(each.vectors) for each in documents))
         together: list[Document] = []
         tokens = 0
@@ -132,7 +129,7 @@ class LocalEngine:
             self.flush()
 
     def mark(self, sparse: Mapping[str, Sparse]) -> None:
-        """Replace the sparse vectors of passages, given by their ids."""
+        """See :meth:`optical.index.engine.Engine.mark`."""
         vectors = [
             edge.PointVectors(point_id(id_), {CENTROIDS: edge.SparseVector(*each)})
             for id_, each in sparse.items()
@@ -147,13 +144,13 @@ class LocalEngine:
             raise self._forgetful()
 
     def fetch(self, ids: Sequence[str]) -> dict[str, Passage]:
-        """Return the passages that are there, by id."""
+        """See :meth:`optical.index.engine.Engine.fetch`."""
         with reading(self._index):
             records = self._shard.retrieve([point_id(id_) for id_ in ids], True, False)
         return {record.payload["id"]: passage_of(record.payload) for record in records}
 
     def ids(self) -> Iterator[str]:
-        """Yield all ids, in an order that has nothing to do with the passages."""
+        """See :meth:`optical.index.engine.Engine.ids`."""
         for record in self._records(with_payload=["id"]):
             yield record.payload["id"]
 
@@ -239,7 +236,7 @@ class LocalEngine:
         if any(there.get(each.passage.id) != each.passage for each in documents):
             raise self._forgetful()
 
-    def _forgetful(self) -> OpticalError:
+    def _forgetful(self) -> IndexUnavailableError:
         # The log numbers the changes. One that has lost its end counts from an earlier number on, and the shard
         # silently takes what comes then for done.
         return damaged(self._index, "it does not keep changes; files of its log are missing")

@@ -9,6 +9,7 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.encoders import fingerprint, versions
 from optical.errors import OpticalError
+from optical.index.engine import IndexUnavailableError
 
 FORMAT = 2
 
@@ -61,9 +62,11 @@ def check_facts(facts: Mapping[str, Any], index: object, *, source: object) -> N
         )
 
 
-def damaged_manifest(source: object, reason: object) -> OpticalError:
+def damaged_manifest(source: object, reason: object) -> IndexUnavailableError:
     """Return what to raise when the facts in ``source`` are not what was written there."""
-    return OpticalError(f"{source} is damaged ({reason}). Restore the index from a copy, or build it again.")
+    return IndexUnavailableError(
+        f"{source} is damaged ({reason}). Restore the index from a copy, or build it again."
+    )
 
 
 def unfinished(index: object) -> OpticalError:

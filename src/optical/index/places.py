@@ -1,6 +1,6 @@
 """Where indexes live: what their paths and addresses mean, and how one comes to be there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,25 +28,41 @@ def place_of(path: str | Path) -> Place:
 
 
 @contextmanager
-def finishing(place: Place) -> Iterator[tuple[dict[str, Any], Engine]]:
+def closed_on_failure(place: Place) -> Iterator[None]:
+    """Close ``place`` if what is done with it fails."""
+    try:
+        yield
+    except BaseException:
+        place.close()
+        raise
+
+
+@contextmanager
+def making(place: Place, new_facts: Callable[[], dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Engine]]:
     """Yield facts and engine of the unfinished index at ``place``, which is finished, and stays open, on success.
 
-    On failure it is closed, and left unfinished, or removed if it has no passages that a rerun could go on from.
+    Where there is none, one is made with ``new_facts()``. On failure it is closed, and left unfinished, or removed if
+    it was made here and has no passages that a rerun could go on from.
     """
-    facts, engine = place.open(finished=False)
-    try:
-        yield facts, engine
-        place.finish()
-        engine.flush()
-        place.end_change(engine)
-    except BaseException:
-        useless = _is_empty(engine)
-        engine.close()
-        place.release()
-        if useless:
-            with suppress(OpticalError):  # what went wrong before is to be told
-                place.remove()
-        raise
+    with closed_on_failure(place):
+        place.require_new()
+        # Another may have made it, and be about to fill it.
+        is_ours = not place.is_unfinished
+        if is_ours:
+            place.create(new_facts())
+        facts, engine = place.open(finished=False)
+        try:
+            yield facts, engine
+            place.finish()
+            engine.flush()
+            place.end_change(engine)
+        except BaseException:
+            useless = is_ours and _is_empty(engine)
+            engine.close()
+            if useless:
+                with suppress(OpticalError):  # what went wrong before is to be told
+                    place.remove()
+            raise
 
 
 def _is_empty(engine: Engine) -> bool:

@@ -9,7 +9,7 @@ import qdrant_edge as edge
 import torch
 
 from optical.errors import OpticalError
-from optical.index.engine import Document
+from optical.index.engine import Document, IndexUnavailableError
 from optical.index.filters import And, Comparison, Filter, Kind, Not, kind_of
 from optical.index.payload import CENTROIDS, TOKENS, field_path, payload_of, point_id
 
@@ -75,9 +75,9 @@ def bytes_on_disk(folder: Path) -> int:
     return sum(512 * each.stat().st_blocks for each in folder.rglob("*") if each.is_file())
 
 
-def damaged(index: Path, reason: object) -> OpticalError:
+def damaged(index: Path, reason: object) -> IndexUnavailableError:
     """Return what to raise when the folder ``index`` is not as it was left."""
-    return OpticalError(
+    return IndexUnavailableError(
         f"The index {index} is damaged ({reason}). Restore it from a copy, or remove the folder and build it again."
     )
 

@@ -17,6 +17,7 @@ from optical.encoders import fingerprint, load_query_encoder
 from optical.errors import OpticalError
 from optical.explanation import explain
 from optical.index import Hit, Index
+from optical.index.engine import IndexUnavailableError
 from optical.index.filters import Kind, parse_filter
 from optical.serving.answers import Answer, Found, RefusedError, UnavailableError, fused
 from optical.serving.batching import Batching
@@ -106,7 +107,8 @@ class SearchService:
         """Return the ``k`` best passages, or fewer if the index, or the filter, leaves no more.
 
         Raises:
-            RefusedError: the query is empty or too long for its encoder, the language unknown, or the filter wrong.
+            RefusedError: the query is empty or too long for its encoder, the language unknown, the filter wrong, or
+                the index refuses what is asked.
             UnavailableError: the index cannot be reached.
         """
         if not self._ready:  # nobody is to wait for a server that is away
@@ -227,27 +229,50 @@ class SearchService:
                     results[place] = error
                 else:
                     searched.setdefault(query.filter, []).append(place)
-        for filter, places in searched.items():
-            k = max(queries[place].k for place in places)
-            try:
-                hits = self._search([results[place] for place in places], k, filter)
-            except Exception as error:
-                hits = [error] * len(places)
+        for places in searched.values():
+            hits = self._search_each([queries[each] for each in places], [results[each] for each in places])
             for place, each in zip(places, hits, strict=True):
-                results[place] = each if isinstance(each, Exception) else each[: queries[place].k]
+                results[place] = each
         return results
 
-    def _search(self, vectors: list[Vectors], k: int, filter: str | None) -> Sequence[list[Hit] | Exception]:
+    def _search_each(
+        self, queries: Sequence[_Query], vectors: Sequence[Vectors]
+    ) -> Sequence[list[Hit] | Exception]:
+        """Search with queries of one filter, of which each may be refused for itself."""
+        try:
+            found = self._search(vectors, max(query.k for query in queries), queries[0].filter)
+        except Exception as error:
+            if len(queries) == 1 or not isinstance(error, RefusedError):
+                return [error] * len(queries)
+        else:
+            return [hits[: query.k] for query, hits in zip(queries, found, strict=True)]
+        alone = (self._search_each([query], [each]) for query, each in zip(queries, vectors, strict=True))
+        return [results[0] for results in alone]
+
+    def _search(self, vectors: Sequence[Vectors], k: int, filter: str | None) -> list[list[Hit]]:
         # The index may have been opened again, and be another, since the query came.
         self._check_filter(filter)
         try:
-            most = min(k, self._index.count)
-            if most == 0:
-                return [[]] * len(vectors)
-            return self._index.search_vectors(list(map(torch.from_numpy, vectors)), most, filter=filter)
-        except OpticalError as error:  # all else that can be wrong was checked before
+            return self._best(vectors, min(k, self._count), filter)
+        except IndexUnavailableError as error:
             self._lose(error)
             raise UnavailableError(_UNREACHABLE) from error
+        except OpticalError as error:
+            raise RefusedError(str(error)) from error
+
+    def _best(self, vectors: Sequence[Vectors], k: int, filter: str | None) -> list[list[Hit]]:
+        if k == 0:
+            return [[] for _ in vectors]
+        try:
+            return self._index.search_vectors(list(map(torch.from_numpy, vectors)), k, filter=filter)
+        except IndexUnavailableError:
+            raise
+        except OpticalError:
+            # The search counts the passages itself. Others may have removed some since they were counted here.
+            self._count = self._index.count
+            if k <= self._count:
+                raise
+        return self._best(vectors, self._count, filter)
 
     async def _explained(self, text: str, found: Found, encoder: MultiVectorEncoder) -> Found:
         hit = found.hit

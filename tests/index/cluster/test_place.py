@@ -1,5 +1,11 @@
 """An index in a collection: what is one and what not, and centroids that several processes share."""
 
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
 import pytest
 import torch
 from qdrant_client import models
@@ -11,6 +17,8 @@ from optical.index import Index
 from optical.index.centroids import Centroids
 from optical.index.cluster import place as module
 from optical.index.cluster.schema import NO_PASSAGES
+from optical.index.engine import Place
+from optical.index.manifest import FORMAT
 from optical.index.places import place_of
 
 from ..qdrant_server import FakeQdrant
@@ -117,8 +125,10 @@ def test_centroids_in_parts_come_back_whole_replace_the_old_and_are_no_passages(
     Index.create(url, tiny_teacher, PASSAGES).close()
     for number in (50, 20):
         centroids = Centroids(torch.randn(number, 16), passages=number)
-        place_of(url).put_centroids(centroids)
-        read = place_of(url).centroids
+        with closing(place_of(url)) as place:
+            place.put_centroids(centroids)
+        with closing(place_of(url)) as place:
+            read = place.centroids
         assert read is not None
         assert torch.equal(read.vectors, centroids.vectors)
         assert read.passages == number
@@ -132,6 +142,85 @@ def test_centroids_in_parts_come_back_whole_replace_the_old_and_are_no_passages(
         assert len(index.search("river", tiny_teacher, 40)) == 40
         index.optimise()
         assert index.info["centroids"] > 0
-    place_of(url).put_centroids(None)
-    assert place_of(url).centroids is None
+    with closing(place_of(url)) as place:
+        place.put_centroids(None)
+    with closing(place_of(url)) as place:
+        assert place.centroids is None
     assert qdrant.client.count("news", NO_PASSAGES).count == 0
+
+
+FACTS: dict[str, Any] = {"format": FORMAT, "teacher": "t", "dimension": 16, "compact": False}
+
+
+def connections(server: FakeQdrant) -> int:
+    """How many connections of this process to the server are open at its end."""
+    every = psutil.Process().net_connections("tcp")
+    return sum(bool(each.raddr) and each.raddr.port == server.port for each in every)
+
+
+def test_whatever_fails_leaves_no_connection_open(
+    qdrant: FakeQdrant, tiny_teacher: MultiVectorEncoder, tmp_path: Path
+) -> None:
+    # By this name, since the client keeps no connections to 127.0.0.1 or localhost.
+    server = qdrant.url.replace("127.0.0.1", "127.1")
+    url = f"{server}/news"
+    vectors = models.VectorParams(size=3, distance=models.Distance.DOT)
+    qdrant.client.create_collection("other", vectors_config=vectors)
+    Index.create(url, tiny_teacher, PASSAGES).close()
+    unfinished, other, missing = (f"{server}/{name}" for name in ("unfinished", "other", "missing"))
+    with closing(place_of(unfinished)) as place:
+        place.create(FACTS)
+    assert (Index.exists(url), Index.exists(missing)) == (True, False)
+    assert connections(qdrant) == 0
+    with Index.open(url):
+        assert connections(qdrant) == 1
+    local = Index.create(tmp_path / "index", tiny_teacher, PASSAGES)
+    for act in (
+        lambda: Index.open(missing),
+        lambda: Index.open(other),
+        lambda: Index.open(unfinished),
+        lambda: Index.snapshot(url),
+        lambda: Index.require_new(url),
+        lambda: Index.create(url, tiny_teacher, PASSAGES),
+        lambda: Index.create(unfinished, tiny_teacher, PASSAGES),
+        lambda: Index.create(missing, tiny_teacher, []),
+        lambda: Index.create(missing, tiny_teacher, [Passage("p", "")]),
+        lambda: local.copy_to(url),
+        lambda: local.copy_to(unfinished),
+    ):
+        with pytest.raises(OpticalError) as caught:
+            act()
+        # The traceback still refers to all there was, so that nothing is closed for being forgotten.
+        assert connections(qdrant) == 0, str(caught.value)
+    local.copy_to(missing)
+    local.close()
+    assert connections(qdrant) == 0
+
+
+def test_a_build_that_fails_leaves_what_another_is_about_to_fill(
+    qdrant: FakeQdrant, url: str, tiny_teacher: MultiVectorEncoder
+) -> None:
+    def passages() -> Iterator[Passage]:
+        yield PASSAGES[0]
+        assert qdrant.client.collection_exists("news")
+        with pytest.raises(OpticalError, match="is empty"):
+            Index.create(url, tiny_teacher, [Passage("p", "")])
+        yield from PASSAGES[1:]
+
+    with Index.create(url, tiny_teacher, passages()) as index:
+        assert index.count == 40
+    failed = f"{qdrant.url}/failed"
+    with pytest.raises(OpticalError, match="is empty"):
+        Index.create(failed, tiny_teacher, [Passage("p", "")])
+    assert not qdrant.client.collection_exists("failed"), "one that it made itself is removed"
+
+
+def test_of_two_that_create_a_collection_in_the_same_second_one_does(url: str) -> None:
+    def create(place: Place) -> bool:
+        with suppress(OpticalError):
+            place.create(FACTS)
+            return True
+        return False
+
+    with closing(place_of(url)) as one, closing(place_of(url)) as other:
+        assert [create(one), create(other)] == [True, False]

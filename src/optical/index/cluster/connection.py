@@ -16,12 +16,15 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 
 from optical.errors import OpticalError
 from optical.index.cluster.address import Address
+from optical.index.engine import IndexUnavailableError
 
 KEY = "QDRANT_API_KEY"
 TIMEOUT = 30  # seconds for a request
 READING_PATIENCE = 5.0  # seconds for which a search or another question is asked again
 WRITING_PATIENCE = 60.0  # for changes, which a node's restart should not end
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
+# The request is at fault, and others may be answered.
+_FAULTY = (400, 413, 422)
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 _FULL = re.compile(r"no space left|not enough space|disk space|out of memory|memory limit", re.IGNORECASE)
 _MISSING = re.compile(r"collection.*(does ?n.t exist|does not exist|not found)", re.IGNORECASE)
@@ -32,7 +35,7 @@ _ERRORS = (ApiException, QdrantException, JSONDecodeError, UnicodeDecodeError, A
 Answer = TypeVar("Answer")
 
 
-class MissingError(OpticalError):
+class MissingError(IndexUnavailableError):
     """There is no such collection."""
 
 
@@ -66,7 +69,9 @@ class Connection:
         """Return what a method of the client, which changes nothing, returns for these arguments.
 
         Raises:
-            OpticalError: the server refuses, or does not answer for some seconds; the message names the address.
+            IndexUnavailableError: the server does not answer for some seconds, or refuses whatever is asked; the
+                message names the address.
+            OpticalError: it refuses this request.
         """
         return self._repeated(lambda: method(self._client, *args, **kwargs), READING_PATIENCE)
 
@@ -98,33 +103,36 @@ class Connection:
     def _explained(self, error: Exception) -> OpticalError:
         address = self._address
         if isinstance(error, QdrantException):
-            return OpticalError(f"{address} is busy ({error}). Try again later, or ask less at a time.")
+            return IndexUnavailableError(
+                f"{address} is busy ({error}). Try again later, or ask less at a time."
+            )
         if isinstance(error, UnexpectedResponse):
             return self._refused(error.status_code, _words(error))
         source = error.source if isinstance(error, ResponseHandlingException) else error
         if isinstance(source, httpx.TimeoutException):
-            return OpticalError(
+            return IndexUnavailableError(
                 f"{address} did not answer within {TIMEOUT} seconds. Look whether the server is well, and try again."
             )
         if isinstance(source, httpx.HTTPError):
-            return OpticalError(
+            return IndexUnavailableError(
                 f"{address} cannot be reached ({str(source) or type(source).__name__}). Start the server, or correct "
                 "the address: qdrant:// is without TLS, qdrants:// with it."
             )
-        return OpticalError(
+        return IndexUnavailableError(
             f"{address} does not answer as Qdrant does ({type(source).__name__}). Correct the address, or use a "
             "version of Qdrant near that of qdrant-client."
         )
 
     def _refused(self, status: int | None, words: str) -> OpticalError:
         address = self._address
+        kind = OpticalError if status in _FAULTY else IndexUnavailableError
         if status == 401 or (status == 403 and not self._has_key):
-            return OpticalError(
+            return IndexUnavailableError(
                 f"{address} {'refuses the key' if self._has_key else 'asks for a key'} ({words}). Put the right key "
                 f"into the environment variable {KEY}."
             )
         if status == 403:
-            return OpticalError(
+            return IndexUnavailableError(
                 f"The key does not permit this at {address} ({words}). Put one that does into the environment "
                 f"variable {KEY}."
             )
@@ -133,11 +141,11 @@ class Connection:
         if status == 409:
             return ConflictError(f"{address} exists already. Remove it, or choose another name.")
         if status == 507 or _FULL.search(words):
-            return OpticalError(
+            return kind(
                 f"The server of {address} is full ({words}). What was stored before is safe: give it space, and give "
                 "the same command again."
             )
-        return OpticalError(
+        return kind(
             f"{address} refuses the request, with status {status} ({words}). Look at the server's log."
         )
 

@@ -10,11 +10,10 @@ import torch
 from qdrant_client import QdrantClient, models
 
 from optical.collections import Passage
-from optical.errors import OpticalError
 from optical.index.centroids import Sparse
 from optical.index.cluster.collection import Collection
 from optical.index.cluster.schema import FIELD_INDEX, PASSAGES, condition, point
-from optical.index.engine import Document, Found
+from optical.index.engine import Document, Found, IndexUnavailableError
 from optical.index.filters import Filter, Kind
 from optical.index.payload import CENTROIDS, TOKENS, field_path, passage_of, point_id
 from optical.index.ranking import best
@@ -39,12 +38,12 @@ class ClusterEngine:
 
     @property
     def count(self) -> int:
-        """Number of passages."""
+        """See :meth:`optical.index.engine.Engine.count`."""
         return self._collection.read(QdrantClient.count, count_filter=PASSAGES, exact=True).count
 
     @property
     def token_count(self) -> int:
-        """Number of vectors of all passages."""
+        """See :meth:`optical.index.engine.Engine.token_count`."""
         return sum(
             payload["tokens"]
             for payload, _ in self._records(_LISTED_TOGETHER, with_payload=["tokens"], with_vectors=False)
@@ -52,7 +51,7 @@ class ClusterEngine:
 
     @property
     def fields(self) -> dict[str, Kind]:
-        """The metadata fields of all passages there ever were, and what their values are."""
+        """See :meth:`optical.index.engine.Engine.fields`."""
         return {
             name.removeprefix(_FIELD): kind
             for name, kind in self._collection.metadata().items()
@@ -60,7 +59,7 @@ class ClusterEngine:
         }
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
-        """Make metadata fields known, before passages that have them are put."""
+        """See :meth:`optical.index.engine.Engine.declare`."""
         for name, kind in fields.items():
             self._collection.write(
                 QdrantClient.create_payload_index, field_path(name, kind), FIELD_INDEX[kind], wait=True
@@ -77,7 +76,7 @@ class ClusterEngine:
                 pass
 
     def mark(self, sparse: Mapping[str, Sparse]) -> None:
-        """Replace the sparse vectors of passages, given by their ids."""
+        """See :meth:`optical.index.engine.Engine.mark`."""
         vectors = [
             models.PointVectors(
                 id=str(point_id(id_)),
@@ -88,14 +87,14 @@ class ClusterEngine:
         self._collection.write(QdrantClient.update_vectors, vectors, wait=True)
 
     def delete(self, ids: Iterable[str]) -> None:
-        """Remove passages; unknown ids do nothing."""
+        """See :meth:`optical.index.engine.Engine.delete`."""
         remaining = iter(ids)
         while together := list(itertools.islice(remaining, _LISTED_TOGETHER)):
             points = models.PointIdsList(points=[str(point_id(id_)) for id_ in together])
             self._collection.write(QdrantClient.delete, points, wait=True)
 
     def fetch(self, ids: Sequence[str]) -> dict[str, Passage]:
-        """Return the passages that are there, by id."""
+        """See :meth:`optical.index.engine.Engine.fetch`."""
         found: dict[str, Passage] = {}
         for start in range(0, len(ids), _FETCHED_TOGETHER):
             points = [str(point_id(id_)) for id_ in ids[start : start + _FETCHED_TOGETHER]]
@@ -104,7 +103,7 @@ class ClusterEngine:
         return found
 
     def ids(self) -> Iterator[str]:
-        """Yield all ids, in an order that has nothing to do with the passages."""
+        """See :meth:`optical.index.engine.Engine.ids`."""
         for payload, _ in self._records(_LISTED_TOGETHER, with_payload=["id"], with_vectors=False):
             yield payload["id"]
 
@@ -161,8 +160,7 @@ class ClusterEngine:
         """Nothing: a change is in the logs of most replicas when it returns."""
 
     def close(self) -> None:
-        """Close the connections."""
-        self._collection.close()
+        """Nothing: the place closes the connections."""
 
     def _upsert(self, documents: Sequence[Document]) -> None:
         points = [point(each) for each in documents]
@@ -183,8 +181,8 @@ class ClusterEngine:
             if offset is None:
                 return
 
-    def _damaged(self, reason: str) -> OpticalError:
-        return OpticalError(
+    def _damaged(self, reason: str) -> IndexUnavailableError:
+        return IndexUnavailableError(
             f"The index {self._collection} is damaged ({reason}). Restore the collection from a snapshot, or remove "
             "it and build it again."
         )

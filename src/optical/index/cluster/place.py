@@ -10,7 +10,7 @@ import base64
 import threading
 from hashlib import blake2b
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import torch
 from qdrant_client import QdrantClient, models
@@ -26,6 +26,7 @@ from optical.index.engine import Engine
 from optical.index.manifest import check_facts, damaged_manifest, unfinished
 
 _FACTS, _STATE, _CENTROIDS = "optical", "optical_state", "optical_centroids"
+_CREATION = "optical_creation"
 _UNFINISHED, _FINISHED = "unfinished", "finished"
 _NO_CENTROIDS = {"generation": "", "parts": 0, "passages": 0, "dimension": 0}
 # A part of the centroids: 4 MB, and a third more as it is sent.
@@ -70,6 +71,7 @@ class ClusterPlace:
             _FACTS: {fact: value for fact, value in facts.items() if value is not None},
             _STATE: _UNFINISHED,
             _CENTROIDS: _NO_CENTROIDS,
+            _CREATION: uuid4().hex,  # tells it from one that another makes at the same time
         }
         try:
             self._collection.write(
@@ -115,9 +117,7 @@ class ClusterPlace:
 
     def remove(self) -> None:
         """Remove the collection."""
-        collection = Collection(self._address)
-        collection.write(QdrantClient.delete_collection)
-        collection.close()
+        self._collection.write(QdrantClient.delete_collection)
 
     def temporary_copy(self) -> "ClusterPlace":
         """Refuse: nobody needs one.
@@ -129,8 +129,9 @@ class ClusterPlace:
             f"{self} needs no snapshot: any number of processes can open it. Open it with Index.open."
         )
 
-    def release(self) -> None:
-        """Nothing: the engine closes the connections."""
+    def close(self) -> None:
+        """Close the connections."""
+        self._collection.close()
 
     def begin_change(self) -> None:
         """Nothing: the server looks after what it stores."""
