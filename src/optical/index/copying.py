@@ -22,10 +22,11 @@ def copy_index(facts: dict[str, Any], engine: Engine, place: Place, target: Plac
     if not target.is_unfinished:
         target.create({**facts, "passages": None})
     with finishing(target) as (found, copy):
-        for fact in ("teacher", "dimension", "compact"):
-            if found[fact] != facts[fact]:
+        for fact in ("teacher", "dimension", "compact", "mean_length"):
+            before, now = found.get(fact), facts.get(fact)
+            if before != now:
                 raise OpticalError(
-                    f"The unfinished index {target} is another: its {fact} is {found[fact]}, and not {facts[fact]}. "
+                    f"The unfinished index {target} is another: its {fact} is {before}, and not {now}. "
                     "Remove it, or choose another place."
                 )
         with count_progress("Copying", "passages", engine.count, shown=progress) as done:
