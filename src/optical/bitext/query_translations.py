@@ -78,7 +78,7 @@ class QueryTranslations:
             term: {english[place]: float(each) for place, each in zip(places, probabilities, strict=True)}
             for term, (places, probabilities) in stored["terms"].items()
         }
-        return cls(table, None if pieces is None else Tokenizer.from_str(pieces))
+        return cls(table, None if pieces is None else Tokenizer.from_str(json.dumps(pieces)))
 
     def save(self, path: Path) -> None:
         """Write to a file (JSON, gzip, which has a checksum), probabilities with four digits.
@@ -93,7 +93,10 @@ class QueryTranslations:
             )
             for term, translations in self._table.items()
         }
-        pieces = None if self._pieces is None else self._pieces.to_str()
+        pieces = None if self._pieces is None else json.loads(self._pieces.to_str())
+        if pieces is not None:
+            # The last digits differ from one training, and from one reading, to the next.
+            pieces["model"]["vocab"] = [[piece, round(score, 6)] for piece, score in pieces["model"]["vocab"]]
         stored = {"format": _FORMAT, "english": list(english), "terms": terms, "pieces": pieces}
         text = json.dumps(stored, ensure_ascii=False, separators=(",", ":"))
         with replace_file(path) as temporary:

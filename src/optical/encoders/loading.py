@@ -66,8 +66,8 @@ def load_query_translations(name_or_folder: str | Path) -> QueryTranslations:
     path = load_file_path(_locate(str(name_or_folder)), TRANSLATIONS_FILE)
     if path is None:
         raise OpticalError(
-            f"{name_or_folder} has no {TRANSLATIONS_FILE}, which hybrid search needs: it was made without bitext, or by an "
-            "earlier version. Make it again with `optical graft` or `distill`."
+            f"{name_or_folder} has no {TRANSLATIONS_FILE}, which hybrid search needs: it was made without bitext, or "
+            "by an earlier version. Make it with `optical graft` or `distill`."
         )
     return QueryTranslations.load(Path(path))
 
