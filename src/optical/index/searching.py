@@ -67,7 +67,7 @@ class CentroidSearch:
         k: int,
         filter: str | None,
         exact: bool | None,
-        words: Sequence[Mapping[str, float]] | None,
+        words: Sequence[Mapping[str, float]] | None = None,
     ) -> list[list[Hit]]:
         """See :meth:`optical.index.Index.search_vectors`."""
         engine = self._engine
