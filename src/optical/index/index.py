@@ -41,8 +41,9 @@ class Index:
     component (1 if compact). What an open index takes for itself does not depend on the number of passages. With
     d dimensions, C centroids, and q queries of k passages searched at once it is at most 40 MB + 4 d C bytes
     + q (1.5 kB max(1000, 10 k) + k (8 kB + a passage's text)); while passages are added, also 32 d bytes for each
-    token vector of a chunk + 32 kB C; while it is optimised, 512 d C bytes + 32 kB C instead. ``create`` and
-    ``add`` remember the ids they have read, about 150 bytes each.
+    token vector of a chunk + 32 kB C; while it is optimised, 512 d C bytes + 32 kB C instead; while either
+    happens to a lexical index, 3.5 kB for each passage of 100 words. ``create`` and ``add`` remember the ids they have
+    read, about 150 bytes each.
     """
 
     def __init__(self, place: Place, facts: dict[str, Any], engine: Engine) -> None:

@@ -3,6 +3,11 @@
 A passage has, for each of its words, how much it says of it, and a query how much it asks for it; the engine multiplies
 the latter by the word's rarity. Their dot product then is BM25 (Robertson and Zaragoza: The probabilistic relevance
 framework: BM25 and beyond, 2009), as it is in Lucene.
+
+For the translations of a query this is a linear form of probabilistic structured queries
+(:class:`optical.rivals.ProbabilisticStructuredQueries`). There the frequencies of a term's translations are summed
+before they are saturated, and weighted by the rarity of all of them together, which no inverted index of words can do.
+It finds less: MRR@10 0.49 for 0.54 with 295 Swahili questions on 5,362 passages and a table from 5,000 sentence pairs.
 """
 
 from collections import Counter
