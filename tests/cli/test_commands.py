@@ -48,7 +48,7 @@ def test_from_bitext_to_figures(
     # Query 59 has no judgement, so it is not searched.
     queries.write_text("".join(f"q{n}\t{foreign}\n" for n, (_, foreign) in enumerate(pairs)))
     qrels.write_text("".join(f"q{n}\tp{n}\t1\n" for n in range(59)))
-    built = command("index", "--encoder", encoder, "--passages", passages, "--output", index)
+    built = command("index", "--encoder", encoder, "--passages", passages, "--output", index, "--lexical")
     assert built.code == 0
     assert f"Indexed 60 passages in {index}." in built.out
 
@@ -80,6 +80,15 @@ def test_from_bitext_to_figures(
     for name, value in values.items():
         assert name in measured.out
         assert f"{value:.4f}" in measured.out
+
+    assert "lexical        yes\n" in command("index", "info", index).out
+    hybrid = command("search", index, pairs[7][1], "--encoder", encoder, "-k", 3, "--hybrid")
+    assert hybrid.code == 0
+    # First in both rankings: twice 1 / 61.
+    assert re.match(r" +1\. +0\.033  p7", hybrid.out)
+    assert command("evaluate", index, "--encoder", encoder, *places, "--hybrid").code == 0
+    assert read_run(run) != ranking
+    assert max(read_run(run)["q7"].values()) == pytest.approx(2 / 61)
 
 
 def test_another_encoder_than_the_teacher_is_grafted(

@@ -13,6 +13,7 @@ import pytest
 import torch
 from sentence_transformers import MultiVectorEncoder
 
+from optical.bitext import Bitext, QueryTranslations
 from optical.collections import Passage
 from optical.encoders import load_encoder
 from optical.index import Index
@@ -287,6 +288,16 @@ def test_search(
     query: str, k: int, mentions: tuple[str, ...], command: Command, teacher: Path, index: Path
 ) -> None:
     assert_refused(command("search", index, query, "--encoder", teacher, "-k", k), *mentions)
+
+
+def test_hybrid_search(command: Command, teacher: Path, index: Path) -> None:
+    searching = ("search", index, "water", "--encoder", teacher, "-k", 3, "--hybrid")
+    mentions = ("query-translations.json.gz", "made without bitext", "optical graft")
+    assert_refused(command(*searching), *mentions)
+    (teacher / "query-translations.json.gz").write_bytes(b"nothing")
+    assert_refused(command(*searching), "query-translations.json.gz", "damaged", "Copy it again")
+    QueryTranslations.estimate(Bitext(["water"], ["maji"])).save(teacher / "query-translations.json.gz")
+    assert_refused(command(*searching), "no lexical vectors", "optical index --lexical")
 
 
 def test_k_larger_than_the_collection_in_evaluate(

@@ -10,9 +10,9 @@ import pytest
 import torch
 from sentence_transformers import MultiVectorEncoder
 
-from optical.bitext import read_bitext
+from optical.bitext import QueryTranslations, read_bitext
 from optical.distillation import distill, graft
-from optical.encoders import fingerprint, load_encoder, read_provenance
+from optical.encoders import fingerprint, load_encoder, load_query_translations, read_provenance
 from optical.errors import OpticalError
 
 from .toy import make_pairs, write_bitext
@@ -43,10 +43,17 @@ def on_new_sentences(student: MultiVectorEncoder, teacher: MultiVectorEncoder) -
     return mean_reciprocal_rank(queries, targets), transport_cost(queries, targets)
 
 
+def assert_translates_as(bitext: Path, student: Path) -> None:
+    found, expected = load_query_translations(student), QueryTranslations.estimate(read_bitext([bitext]))
+    for _, query in make_pairs(20, seed=99):
+        assert found.words(query) == pytest.approx(expected.words(query), rel=1e-3)
+
+
 def test_distilled_student(teacher_folder: Path, bitext: Path, tmp_path: Path) -> None:
     output = tmp_path / "made" / "student"
     returned = distill(teacher_folder, bitext, output, **TRAINED, seed=3)
     assert [each.name for each in output.parent.iterdir()] == ["student"]
+    assert_translates_as(bitext, output)
 
     student, teacher = MultiVectorEncoder(str(output)), MultiVectorEncoder(str(teacher_folder))
     untrained = graft(teacher_folder, bitext, tmp_path / "graft")
@@ -276,3 +283,4 @@ def test_graft_is_a_whole_artefact(student: str, teacher_folder: Path, bitext: P
     assert tokens["tokens"] == len(loaded[0].sub_modules["query"][0].tokenizer)
     assert tokens["tokens"] == sum(tokens[key] for key in ("translated", "replaced", "kept", "pieced"))
     assert json.loads((tmp_path / "student" / "optical.json").read_text(encoding="utf-8")) == made
+    assert_translates_as(bitext, tmp_path / "student")

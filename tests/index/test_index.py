@@ -196,7 +196,7 @@ def test_an_open_index_opens_nowhere_else_but_a_snapshot_may_be_read_beside_it(
         writer.delete(["p1"])
         assert (reader.count, writer.count) == (40, 39)
         assert_agrees(reader.search(QUERY, tiny_teacher, k=40), tiny_teacher, PASSAGES)
-        place = reader._place.folder
+        place = reader._opened.place.folder
     assert not place.exists()
     with Index.open(path) as index:
         assert index.count == 39

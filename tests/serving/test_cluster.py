@@ -13,7 +13,7 @@ from optical.collections import Passage
 from optical.index import Index
 from optical.index.cluster import connection
 from optical.index.payload import TOKENS
-from optical.serving import Keys, SearchService, Settings, create_application
+from optical.serving import Keys, SearchService, Settings, create_application, search
 
 from ..index.qdrant_server import FakeQdrant, Fault, failure, running
 from .conftest import Made
@@ -141,8 +141,13 @@ def test_a_damaged_score_loses_the_index(server: FakeQdrant, service: SearchServ
 
 
 def test_passages_are_counted_once_a_search_and_may_have_become_fewer(
-    server: FakeQdrant, service: SearchService, url: str, teacher: MultiVectorEncoder
+    server: FakeQdrant,
+    service: SearchService,
+    url: str,
+    teacher: MultiVectorEncoder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(search, "WATCH_EVERY", 600.0)
     server.requests.clear()
     found, ready = asyncio.run(asked(service, {"text": "river", "k": 100}))
     assert [path for _, path, _, _ in server.requests].count("/collections/served/points/count") == 1

@@ -4,6 +4,7 @@ from optical.bitext.bitext import Bitext
 from optical.bitext.formats import read_pairs
 from optical.bitext.leakage import without_near_copies
 from optical.bitext.pairs import Malformed, Pair
+from optical.bitext.query_translations import QueryTranslations
 from optical.bitext.reading import read_bitext
 from optical.bitext.translation_table import TranslationTable, estimate_translation_table
 from optical.bitext.words import words
@@ -12,6 +13,7 @@ __all__ = [
     "Bitext",
     "Malformed",
     "Pair",
+    "QueryTranslations",
     "TranslationTable",
     "estimate_translation_table",
     "read_bitext",

@@ -47,7 +47,7 @@ def distill(
             help="Training loss: optical, mean-pool, greedy, hard-max, contrastive, adversarial, "
             "adversarial-alternating, or a sum such as 'optical + 0.5*mean-pool'."
         ),
-    ] = "optical",
+    ] = "optical + mean-pool",
     eps: Annotated[float, typer.Option(help="Entropy of the transport plan, in units of the cost.")] = 0.01,
     special_tokens: Annotated[
         str,

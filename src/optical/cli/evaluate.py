@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optical.cli.options import Encoder, IndexPlace
+from optical.cli.options import Encoder, Hybrid, IndexPlace
 
 
 def evaluate(
@@ -29,11 +29,12 @@ def evaluate(
     k: Annotated[
         int | None, typer.Option("-k", help="Passages to rank for a query; by default 100 or all.")
     ] = None,
+    hybrid: Hybrid = False,
 ) -> None:
     """Search with every judged query and measure the rankings."""
     from optical.cli.terminal import quiet, say, show_table
     from optical.collections import read_judgements, read_queries, write_run
-    from optical.encoders import load_query_encoder
+    from optical.encoders import load_query_encoder, load_query_translations
     from optical.errors import OpticalError
     from optical.evaluation import evaluate as measure
     from optical.evaluation import rank
@@ -48,9 +49,11 @@ def evaluate(
     missing = len(judgements.keys() - texts.keys())
     if missing:
         say(f"{missing} of {len(judgements)} judged queries are not in {queries}; they count as 0.")
+    translations = load_query_translations(encoder) if hybrid else None
     with Index.open(index) as opened:
         judged = {query: text for query, text in texts.items() if query in judgements}
-        ranking = rank(opened, judged, load_query_encoder(encoder), k, progress=True)
+        searching = load_query_encoder(encoder)
+        ranking = rank(opened, judged, searching, k, translations=translations, progress=True)
     figures = measure(ranking, judgements)
     if run is not None:
         write_run(run, ranking, "optical")

@@ -37,6 +37,10 @@ def build(
     compact: Annotated[
         bool, typer.Option("--compact", help="Half the space on disk, and scores that are slightly off.")
     ] = False,
+    lexical: Annotated[
+        bool,
+        typer.Option("--lexical", help="Store the words of passages, too, for `optical search --hybrid`."),
+    ] = False,
     workers: Processes = None,
     ray: Ray = None,
 ) -> None:
@@ -54,7 +58,13 @@ def build(
     chosen = _workers(encoder, workers, ray)
     loaded = load_encoder(encoder)
     with Index.create(
-        output, loaded, read_passages(passages), compact=compact, workers=chosen, progress=True
+        output,
+        loaded,
+        read_passages(passages),
+        compact=compact,
+        lexical=lexical,
+        workers=chosen,
+        progress=True,
     ) as built:
         say(f"Indexed {built.count} passages in {output}.")
 
@@ -99,6 +109,7 @@ def info(index: IndexPlace) -> None:
     say(f"passages       {facts['passages']:,}")
     say(f"token vectors  {facts['token_vectors']:,} of {facts['dimension']} dimensions")
     say(f"compact        {'yes' if facts['compact'] else 'no'}")
+    say(f"lexical        {'yes' if facts['lexical'] else 'no'}")
     if facts["bytes"] is not None:
         say(f"on disk        {facts['bytes'] / 2**20:,.0f} MB")
     say(f"metadata       {fields or 'none'}")

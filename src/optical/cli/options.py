@@ -40,6 +40,13 @@ Encoder = Annotated[
     str,
     typer.Option(help="Folder made by graft or distill, or any encoder (Hub id, folder or optical-tiny-en)."),
 ]
+Hybrid = Annotated[
+    bool,
+    typer.Option(
+        "--hybrid",
+        help="Search by the words of the query's translations, too; for an index built with --lexical.",
+    ),
+]
 Dimension = Annotated[
     int, typer.Option(help="Size of token vectors, for a teacher that is no late-interaction model.")
 ]

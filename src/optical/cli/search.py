@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from optical.cli.options import Encoder, IndexPlace
+from optical.cli.options import Encoder, Hybrid, IndexPlace
 
 
 def search(
@@ -16,14 +16,18 @@ def search(
         str | None,
         typer.Option(help="""Condition on the metadata, like 'source = "who" and year >= 2020'."""),
     ] = None,
+    hybrid: Hybrid = False,
 ) -> None:
     """Search an index in the encoder's language."""
     from optical.cli.terminal import quiet, say
-    from optical.encoders import load_query_encoder
+    from optical.encoders import load_query_encoder, load_query_translations
     from optical.index import Index
 
     quiet()
+    translations = load_query_translations(encoder) if hybrid else None
     with Index.open(index) as opened:
-        for hit in opened.search(query, load_query_encoder(encoder), k, filter=filter):
+        for hit in opened.search(
+            query, load_query_encoder(encoder), k, filter=filter, translations=translations
+        ):
             say(f"{hit.rank:3d}. {hit.score:7.3f}  {hit.id}  {hit.title}")
             say(f"     {hit.text}")

@@ -78,7 +78,7 @@ class Settings(TrainingSettings):
         question_share: share of the training pairs that are to be questions, by repetition of those there are.
     """
 
-    objective: str = "optical"
+    objective: str = "optical + mean-pool"
     eps: float = 0.01
     special_tokens: SpecialTokens = "transport"
     marginals: Marginals = "uniform"

@@ -11,7 +11,7 @@ from accelerate import PartialState
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 
-from optical.bitext import Bitext, read_bitext
+from optical.bitext import Bitext, QueryTranslations, read_bitext
 from optical.distillation.batches import BitextCollator, foreign_tokens, repeat_questions
 from optical.distillation.development import DevelopmentEvaluator
 from optical.distillation.progress import TrainingProgress
@@ -110,7 +110,7 @@ def graft(
         "seed": seed,
     }
     with create_folder(target) as folder:
-        save_artefact(artefact, folder, provenance)
+        save_artefact(artefact, folder, provenance, QueryTranslations.estimate(pairs))
     return artefact
 
 
@@ -173,7 +173,7 @@ class _Run:
                 },
                 "training_pairs": len(dataset),
             }
-            save_outcome(outcome, self._target, made_from, state, started)
+            save_outcome(outcome, self._target, made_from, state, started, self._bitext)
         return outcome.encoder
 
     def _trainer(

@@ -6,6 +6,7 @@ from optical.encoders.loading import (
     is_late_interaction,
     load_cross_encoder,
     load_encoder,
+    load_query_translations,
     load_transformer,
     project_tokens,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "load_cross_encoder",
     "load_encoder",
     "load_query_encoder",
+    "load_query_translations",
     "load_transformer",
     "make_student",
     "project_tokens",

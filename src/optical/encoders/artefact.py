@@ -9,10 +9,12 @@ from typing import Any
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Router
 
+from optical.bitext import QueryTranslations
 from optical.encoders.sides import document_modules, query_modules
 from optical.errors import OpticalError
 
 PROVENANCE_FILE = "optical.json"
+TRANSLATIONS_FILE = "query-translations.json.gz"
 
 
 def assemble(student: MultiVectorEncoder, teacher: MultiVectorEncoder) -> MultiVectorEncoder:
@@ -32,15 +34,23 @@ def assemble(student: MultiVectorEncoder, teacher: MultiVectorEncoder) -> MultiV
     )
 
 
-def save_artefact(encoder: MultiVectorEncoder, folder: Path, provenance: dict[str, Any]) -> None:
+def save_artefact(
+    encoder: MultiVectorEncoder,
+    folder: Path,
+    provenance: dict[str, Any],
+    translations: QueryTranslations | None = None,
+) -> None:
     """Save ``encoder`` into ``folder`` with a model card and, as ``optical.json``, what made it.
 
-    ``MultiVectorEncoder(folder)`` alone loads it, without this package.
+    ``MultiVectorEncoder(folder)`` alone loads it, without this package. The translations, for hybrid searches, are for
+    :func:`optical.encoders.load_query_translations`.
     """
     encoder.save_pretrained(str(folder))
     (folder / PROVENANCE_FILE).write_text(
         json.dumps(provenance, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
+    if translations is not None:
+        translations.save(folder / TRANSLATIONS_FILE)
     card = folder / "README.md"
     card.write_text(card.read_text(encoding="utf-8") + _provenance_section(provenance), encoding="utf-8")
 

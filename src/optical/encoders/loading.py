@@ -14,6 +14,8 @@ from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.util import load_file_path
 
+from optical.bitext import QueryTranslations
+from optical.encoders.artefact import TRANSLATIONS_FILE
 from optical.errors import OpticalError
 from optical.models import bundled_folder
 
@@ -50,6 +52,24 @@ def load_encoder(name_or_folder: str | Path, *, dimension: int = 128) -> MultiVe
         dimension,
     )
     return encoder.eval()
+
+
+def load_query_translations(name_or_folder: str | Path) -> QueryTranslations:
+    """Load what a student's queries mean in English, word by word: the translation table of its bitext.
+
+    Args:
+        name_or_folder: Hub id or folder of the student.
+
+    Raises:
+        OpticalError: no encoder in that folder, no such Hub id, or it has no table or a damaged one.
+    """
+    path = load_file_path(_locate(str(name_or_folder)), TRANSLATIONS_FILE)
+    if path is None:
+        raise OpticalError(
+            f"{name_or_folder} has no {TRANSLATIONS_FILE}, which hybrid search needs: it was made without bitext, or "
+            "by an earlier version. Make it with `optical graft` or `distill`."
+        )
+    return QueryTranslations.load(Path(path))
 
 
 def load_transformer(name_or_folder: str | Path) -> Transformer:

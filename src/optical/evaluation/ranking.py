@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import track
 from sentence_transformers import MultiVectorEncoder
 
+from optical.bitext import QueryTranslations
 from optical.collections import Run
 from optical.index import Index
 
@@ -18,11 +19,12 @@ def rank(
     encoder: MultiVectorEncoder,
     k: int | None = None,
     *,
+    translations: QueryTranslations | None = None,
     progress: bool = False,
 ) -> Run:
     """Search ``index`` with every query; return query id -> passage id -> score of the ``k`` best passages.
 
-    Without ``k`` they are 100, or all passages of a smaller index.
+    Without ``k`` they are 100, or all passages of a smaller index. ``translations`` make it a hybrid search.
 
     Raises:
         OpticalError: as :meth:`optical.index.Index.search_many`.
@@ -38,7 +40,8 @@ def rank(
         transient=True,
     ):
         batch = ids[start : start + _TOGETHER]
-        results = index.search_many([queries[query] for query in batch], encoder, depth)
+        texts = [queries[query] for query in batch]
+        results = index.search_many(texts, encoder, depth, translations=translations)
         run.update(
             {query: {hit.id: hit.score for hit in hits} for query, hits in zip(batch, results, strict=True)}
         )

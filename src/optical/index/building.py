@@ -14,6 +14,7 @@ from optical.index.centroids import Centroids, Sparse
 from optical.index.checks import check_vectors
 from optical.index.engine import Document, Engine, Place
 from optical.index.filters import Kind, merge_kinds
+from optical.index.lexical import mean_length
 from optical.index.manifest import make_facts, require_teacher
 from optical.index.parallel import Arrays, Chunk, Workers
 from optical.index.places import closed_on_failure, making
@@ -31,6 +32,7 @@ def build(
     *,
     workers: Workers,
     compact: bool,
+    lexical: bool,
     batch_size: int,
     progress: bool,
 ) -> tuple[dict[str, Any], Engine]:
@@ -40,24 +42,25 @@ def build(
     """
     with closed_on_failure(place):
         stream = iter(passages)
-        first = next(stream, None)
-        if first is None:
+        first = list(itertools.islice(stream, batch_size * _BATCHES))
+        if not first:
             raise OpticalError("There are no passages to index. Give a collection with at least one passage.")
-    content = first.content
 
     def new_facts() -> dict[str, Any]:
-        dimension = int(encoder.encode_document([content], convert_to_numpy=True)[0].shape[-1])
-        return make_facts(encoder, dimension, compact)
+        dimension = int(encoder.encode_document([first[0].content], convert_to_numpy=True)[0].shape[-1])
+        return make_facts(encoder, dimension, compact, mean_length(first) if lexical else None)
 
     with making(place, new_facts) as (facts, engine):
-        if facts["compact"] != compact:
-            raise OpticalError(
-                f"The unfinished index {place} was begun {'without' if compact else 'with'} compact vectors. "
-                "Go on in the same way, or remove it."
-            )
+        begun = {"compact": facts["compact"], "lexical": engine.lexical is not None}
+        for kind, wanted in (("compact", compact), ("lexical", lexical)):
+            if begun[kind] != wanted:
+                raise OpticalError(
+                    f"The unfinished index {place} was begun {'without' if wanted else 'with'} {kind} vectors. "
+                    "Go on in the same way, or remove it."
+                )
         require_teacher(facts, encoder, place)
         with count_progress("Indexing", "passages", length(passages), shown=progress) as done:
-            every = itertools.chain([first], stream)
+            every = itertools.chain(first, stream)
             ids = add_passages(every, workers, facts["teacher"], batch_size, engine, place, done)
         if left_over := [id_ for id_ in engine.ids() if id_ not in ids]:
             engine.delete(left_over)

@@ -19,10 +19,11 @@ def copy_index(facts: dict[str, Any], engine: Engine, place: Place, target: Plac
     See :meth:`optical.index.Index.copy_to`.
     """
     with making(target, lambda: {**facts, "passages": None}) as (found, copy):
-        for fact in ("teacher", "dimension", "compact"):
-            if found[fact] != facts[fact]:
+        for fact in ("teacher", "dimension", "compact", "mean_length"):
+            before, now = found.get(fact), facts.get(fact)
+            if before != now:
                 raise OpticalError(
-                    f"The unfinished index {target} is another: its {fact} is {found[fact]}, and not {facts[fact]}. "
+                    f"The unfinished index {target} is another: its {fact} is {before}, and not {now}. "
                     "Remove it, or choose another place."
                 )
         with count_progress("Copying", "passages", engine.count, shown=progress) as done:

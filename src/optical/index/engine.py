@@ -10,6 +10,7 @@ from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index.centroids import Centroids, Sparse
 from optical.index.filters import Filter, Kind
+from optical.index.lexical import LexicalVectors
 
 
 class IndexUnavailableError(OpticalError):
@@ -27,23 +28,25 @@ class Document:
 
 @dataclass(frozen=True)
 class Found:
-    """A passage and its MaxSim with a query."""
+    """A passage and its score for a query."""
 
     passage: Passage
     score: float
 
 
 class Engine(Protocol):
-    """Passages with their token vectors, ranked by MaxSim; equal scores are in the order of ids.
+    """Passages with their token vectors, ranked by MaxSim or BM25; equal scores are in the order of ids.
 
     A change that returned is seen by every later search. All methods may be called from several threads. Every method
     may raise :class:`OpticalError`, and :class:`IndexUnavailableError` if that is not for what was asked.
 
     Attributes:
         dimension: of the vectors.
+        lexical: makes the vectors for :meth:`search_words` of all that is put; None without.
     """
 
     dimension: int
+    lexical: LexicalVectors | None
 
     @property
     def count(self) -> int:
@@ -99,6 +102,19 @@ class Engine(Protocol):
             filter: leaves out passages for which it is false.
             candidates: score only so many passages, those whose sparse vectors have the largest products with the
                 given one of each query. Without it all passages are scored.
+        """
+
+    def search_words(
+        self, queries: Sequence[Mapping[str, float]], k: int, filter: Filter | None = None
+    ) -> list[list[Found]]:
+        """Return the best ``k`` passages of each query by BM25, best first; only those that have a word of it.
+
+        How rare a word is may be counted for each part of a collection, and with passages that were removed lately.
+
+        Args:
+            queries: the weights of their words.
+            k: at least 1.
+            filter: leaves out passages for which it is false.
         """
 
     def merge(self) -> None:

@@ -11,7 +11,7 @@ from optical.files import copy_folder, create_folder, replace_file, require_abse
 from optical.index.centroids import Centroids
 from optical.index.engine import Engine
 from optical.index.local import LocalEngine
-from optical.index.manifest import check_facts, damaged_manifest, unfinished
+from optical.index.manifest import check_facts, damaged_manifest, lexical_of, unfinished
 from optical.index.shard import bytes_on_disk, damaged, writing
 
 _FINISHED = "index.json"
@@ -52,7 +52,9 @@ class FolderPlace:
         """Make an unfinished, empty index with these facts, all or nothing."""
         with writing(self.folder), create_folder(self.folder) as temporary:
             _write(temporary / _UNFINISHED, facts)
-            LocalEngine.create(temporary / _SHARD, facts["dimension"], compact=facts["compact"]).close()
+            LocalEngine.create(
+                temporary / _SHARD, facts["dimension"], compact=facts["compact"], lexical=lexical_of(facts)
+            ).close()
 
     def open(self, *, finished: bool) -> tuple[dict[str, Any], LocalEngine]:
         """Return facts and engine of the index, whose centroids are read, too.
@@ -64,7 +66,10 @@ class FolderPlace:
         self._file = self.folder / (_FINISHED if finished else _UNFINISHED)
         self._facts = self._read()
         engine = LocalEngine.open(
-            self.folder / _SHARD, self._facts["dimension"], compact=self._facts["compact"]
+            self.folder / _SHARD,
+            self._facts["dimension"],
+            compact=self._facts["compact"],
+            lexical=lexical_of(self._facts),
         )
         try:
             count = engine.count

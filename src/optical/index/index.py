@@ -1,7 +1,6 @@
 """The index of a passage collection: build, open, change, search."""
 
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -10,14 +9,16 @@ from typing import Any
 import torch
 from sentence_transformers import MultiVectorEncoder
 
+from optical.bitext import QueryTranslations
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index.building import add_passages, build, length
 from optical.index.checks import check_k, check_query_texts
 from optical.index.copying import copy_index
-from optical.index.engine import Engine, IndexUnavailableError, Place
+from optical.index.engine import Engine, Place
 from optical.index.filters import Kind
 from optical.index.manifest import require_teacher
+from optical.index.opened import Opened
 from optical.index.parallel import ThisProcess, Workers
 from optical.index.places import closed_on_failure, place_of
 from optical.index.searching import CentroidSearch, Hit
@@ -41,18 +42,14 @@ class Index:
     component (1 if compact). What an open index takes for itself does not depend on the number of passages. With
     d dimensions, C centroids, and q queries of k passages searched at once it is at most 40 MB + 4 d C bytes
     + q (1.5 kB max(1000, 10 k) + k (8 kB + a passage's text)); while passages are added, also 32 d bytes for each
-    token vector of a chunk + 32 kB C; while it is optimised, 512 d C bytes + 32 kB C instead. ``create`` and
-    ``add`` remember the ids they have read, about 150 bytes each.
+    token vector of a chunk + 32 kB C; while it is optimised, 512 d C bytes + 32 kB C instead; while either
+    happens to a lexical index, 3.5 kB for each passage of 100 words. ``create`` and ``add`` remember the ids they have
+    read, about 150 bytes each.
     """
 
     def __init__(self, place: Place, facts: dict[str, Any], engine: Engine) -> None:
         """Use :meth:`create`, :meth:`open` or :meth:`snapshot`."""
-        self._place = place
-        self._facts = facts
-        self._engine = engine
-        self._search = CentroidSearch(engine, place)
-        self._changing = threading.RLock()
-        self._closed = False
+        self._opened = Opened(place, facts, engine)
 
     @classmethod
     def create(
@@ -62,6 +59,7 @@ class Index:
         passages: Iterable[Passage],
         *,
         compact: bool = False,
+        lexical: bool = False,
         batch_size: int = 32,
         workers: Workers | None = None,
         progress: bool = False,
@@ -78,6 +76,8 @@ class Index:
             passages: at least one.
             compact: store a component of a vector with 8 bits instead of 16: half the space, and scores that are
                 off by about 0.0005 a query token.
+            lexical: store the words of passages, too, for hybrid :meth:`search`. How long passages are on average is
+                taken from the first 16 batches.
             batch_size: passages encoded at a time.
             workers: encode the passages, for example ``LocalWorkers("my-encoder", 4)`` or
                 ``RayWorkers("my-encoder", "host:6379")``; by default this process does. Up to two chunks of 16 batches
@@ -96,6 +96,7 @@ class Index:
             passages,
             workers=workers or ThisProcess(encoder),
             compact=compact,
+            lexical=lexical,
             batch_size=batch_size,
             progress=progress,
         )
@@ -121,7 +122,7 @@ class Index:
             OpticalError: as :meth:`open`.
         """
         with cls.open(path) as index:
-            copy = index._place.temporary_copy()
+            copy = index._opened.place.temporary_copy()
         return cls._at(copy)
 
     @classmethod
@@ -139,35 +140,34 @@ class Index:
     @property
     def count(self) -> int:
         """Number of passages."""
-        self._require_open()
         return self._engine.count
 
     @property
     def fields(self) -> dict[str, Kind]:
         """The metadata fields of all passages there ever were, and the kind of their values."""
-        self._require_open()
         return self._engine.fields
 
     @property
     def facts(self) -> dict[str, Any]:
         """What was noted when it was built: see :func:`optical.index.manifest.make_facts`."""
-        return dict(self._facts)
+        return dict(self._opened.facts)
 
     @property
     def info(self) -> dict[str, Any]:
         """Figures for people; all passages are read for them.
 
         Keys: those of :func:`optical.index.manifest.make_facts`, ``token_vectors``, ``bytes`` (on disk; None for a
-        cluster), :attr:`fields`, ``centroids`` (their number, 0 without), ``optimise_is_due``.
+        cluster), :attr:`fields`, ``lexical`` (whether hybrid searches are possible), ``centroids`` (their number, 0
+        without), ``optimise_is_due``.
         """
-        self._require_open()
-        centroids = self._search.centroids
+        engine, centroids = self._engine, self._search.centroids
         return {
-            **self._facts,
-            "passages": self._engine.count,
-            "token_vectors": self._engine.token_count,
-            "bytes": self._place.bytes,
-            "fields": self._engine.fields,
+            **self.facts,
+            "passages": engine.count,
+            "token_vectors": engine.token_count,
+            "bytes": self._opened.place.bytes,
+            "fields": engine.fields,
+            "lexical": engine.lexical is not None,
             "centroids": 0 if centroids is None else len(centroids.vectors),
             "optimise_is_due": self._search.optimise_is_due,
         }
@@ -191,18 +191,14 @@ class Index:
             OpticalError: an id occurs twice in ``passages``, ``encoder`` belongs to another teacher or makes
                 unusable vectors, a passage is empty, metadata are unusable, the workers fail, or the disk is full.
         """
-        self._require_open()
-        require_teacher(self._facts, encoder, self._place)
-        with count_progress("Indexing", "passages", length(passages), shown=progress) as done, self._changing:
-            add_passages(
-                passages,
-                workers or ThisProcess(encoder),
-                self._facts["teacher"],
-                batch_size,
-                self._engine,
-                self._place,
-                done,
-            )
+        opened, engine = self._opened, self._engine
+        require_teacher(opened.facts, encoder, opened.place)
+        encoding, teacher = workers or ThisProcess(encoder), opened.facts["teacher"]
+        with (
+            count_progress("Indexing", "passages", length(passages), shown=progress) as done,
+            opened.changing,
+        ):
+            add_passages(passages, encoding, teacher, batch_size, engine, opened.place, done)
 
     def delete(self, ids: Iterable[str]) -> None:
         """Remove passages.
@@ -210,18 +206,18 @@ class Index:
         Raises:
             OpticalError: an id is unknown; nothing was removed.
         """
-        self._require_open()
+        engine = self._engine
         wanted = list(dict.fromkeys(ids))
-        with self._changing:
-            there = self._engine.fetch(wanted)
+        with self._opened.changing:
+            there = engine.fetch(wanted)
             for id_ in wanted:
                 if id_ not in there:
                     raise OpticalError(
                         f"The index holds no passage {id_!r} to delete. Give ids that were added."
                     )
             if wanted:
-                self._place.begin_change()
-                self._engine.delete(wanted)
+                self._opened.place.begin_change()
+                engine.delete(wanted)
 
     def search(
         self,
@@ -231,6 +227,7 @@ class Index:
         *,
         filter: str | None = None,
         exact: bool | None = None,
+        translations: QueryTranslations | None = None,
     ) -> list[Hit]:
         """Return the ``k`` best passages for a query in the language of ``encoder``, best first.
 
@@ -244,12 +241,16 @@ class Index:
                 ``source = "who" and year >= 2020``.
             exact: whether all passages are scored, or only 1,000 candidates (or 10 ``k``, if that is more); by
                 default all in an index of up to 8,192 passages, or without centroids.
+            translations: makes the search hybrid: of an index made with ``lexical``, the 100 (or ``k``) best
+                passages are fused with those by BM25 of the query's English words, of which each counts as much as it
+                is probable (:func:`optical.collections.reciprocal_rank_fusion`).
 
         Raises:
             OpticalError: ``k`` is out of range, the query is empty or longer than ``encoder`` reads, ``encoder``
-                belongs to another teacher, the filter is wrong, or there are no centroids for ``exact=False``.
+                belongs to another teacher, the filter is wrong, there are no centroids for ``exact=False``, or no
+                words for ``translations``.
         """
-        return self.search_many([query], encoder, k, filter=filter, exact=exact)[0]
+        return self.search_many([query], encoder, k, filter=filter, exact=exact, translations=translations)[0]
 
     def search_many(
         self,
@@ -259,15 +260,17 @@ class Index:
         *,
         filter: str | None = None,
         exact: bool | None = None,
+        translations: QueryTranslations | None = None,
         batch_size: int = 32,
     ) -> list[list[Hit]]:
         """:meth:`search` for many queries, which are encoded in batches and share passes over the vectors."""
-        self._require_open()
         check_k(k, self._engine.count)
-        require_teacher(self._facts, encoder, self._place)
+        require_teacher(self._opened.facts, encoder, self._opened.place)
         check_query_texts(queries, encoder)
         arrays = encoder.encode_query(list(queries), batch_size=batch_size, convert_to_numpy=True)
-        return self.search_vectors([torch.from_numpy(each) for each in arrays], k, filter=filter, exact=exact)
+        vectors = [torch.from_numpy(each) for each in arrays]
+        words = None if translations is None else [translations.words(query) for query in queries]
+        return self.search_vectors(vectors, k, filter=filter, exact=exact, words=words)
 
     def search_vectors(
         self,
@@ -276,6 +279,7 @@ class Index:
         *,
         filter: str | None = None,
         exact: bool | None = None,
+        words: Sequence[Mapping[str, float]] | None = None,
     ) -> list[list[Hit]]:
         """:meth:`search_many` for queries that are encoded already.
 
@@ -284,12 +288,13 @@ class Index:
             k: as in :meth:`search`, like the others.
             filter: condition on the metadata.
             exact: whether all passages are scored.
+            words: the weighted English words of each query (:meth:`optical.bitext.QueryTranslations.words`), for a
+                hybrid search.
 
         Raises:
             OpticalError: as :meth:`search`, or a query has the wrong shape, NaN or infinity.
         """
-        self._require_open()
-        return self._search.search(queries, k, filter, exact)
+        return self._search.search(queries, k, filter, exact, words)
 
     def optimise(self, *, progress: bool = False) -> None:
         """Train the centroids anew, for the passages that are there now, and rewrite the vectors compactly.
@@ -300,8 +305,7 @@ class Index:
         Raises:
             OpticalError: the disk is full.
         """
-        self._require_open()
-        with self._changing:
+        with self._opened.changing:
             self._search.optimise(progress=progress)
 
     def copy_to(self, path: str | Path, *, progress: bool = False) -> None:
@@ -314,24 +318,17 @@ class Index:
             OpticalError: something is at ``path`` (other than an unfinished index of this teacher), the disk or the
                 server is full, or the server cannot be reached or refuses the key.
         """
-        self._require_open()
-        with self._changing:
-            copy_index(self._facts, self._engine, self._place, place_of(path), progress=progress)
+        opened = self._opened
+        with opened.changing:
+            copy_index(opened.facts, opened.engine, opened.place, place_of(path), progress=progress)
 
     def flush(self) -> None:
         """Make all changes survive a power failure."""
-        self._require_open()
-        with self._changing:
-            self._flush()
+        self._opened.flush()
 
     def close(self) -> None:
         """Flush and release the files; closing twice does nothing."""
-        with self._changing:
-            if not self._closed:
-                try:
-                    self._flush()
-                finally:
-                    self._release()
+        self._opened.close()
 
     def __enter__(self) -> "Index":
         """Return the index itself."""
@@ -348,15 +345,10 @@ class Index:
         with closed_on_failure(place):
             return cls(place, *place.open(finished=True))
 
-    def _flush(self) -> None:
-        self._engine.flush()
-        self._place.end_change(self._engine)
+    @property
+    def _engine(self) -> Engine:
+        return self._opened.engine
 
-    def _release(self) -> None:
-        self._closed = True
-        self._engine.close()
-        self._place.close()
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise IndexUnavailableError(f"The index {self._place} is closed. Open it again with Index.open.")
+    @property
+    def _search(self) -> CentroidSearch:
+        return CentroidSearch(self._opened.engine, self._opened.place)

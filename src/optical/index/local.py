@@ -1,5 +1,6 @@
 """The local engine: one Qdrant Edge shard in a folder."""
 
+import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from optical.errors import OpticalError
 from optical.index.centroids import Sparse
 from optical.index.engine import Document, Found, IndexUnavailableError
 from optical.index.filters import Filter, Kind
-from optical.index.payload import CENTROIDS, TOKENS, field_path, passage_of, point_id
-from optical.index.ranking import best
+from optical.index.lexical import LexicalVectors
+from optical.index.payload import CENTROIDS, TOKENS, WORDS, field_path, passage_of, point_id
+from optical.index.ranking import best, largest_maxsim
 from optical.index.shard import (
     SCHEMA,
     bytes_on_disk,
@@ -38,7 +40,7 @@ _LEAST_SPACE = 256 * 2**20
 
 
 class LocalEngine:
-    """Passages with their token vectors, ranked by MaxSim, in one folder that one process at a time can open.
+    """Passages with their token vectors, ranked by MaxSim or BM25, in one folder that one process at a time can open.
 
     Vectors are stored as float16, queries are rounded to it, and scores are summed in float32. Compact vectors have 8
     bits a component instead, which moves a vector by up to about 0.01. Equal scores are in the order of ids. A change
@@ -48,38 +50,46 @@ class LocalEngine:
     Every method may raise :class:`OpticalError`: the folder is damaged, or the disk refused.
     """
 
-    def __init__(self, folder: Path, shard: Any, dimension: int) -> None:
+    def __init__(self, folder: Path, shard: Any, dimension: int, lexical: LexicalVectors | None) -> None:
         """Use :meth:`create` or :meth:`open`."""
         self.dimension = dimension
+        self.lexical = lexical
         self._folder = folder
         self._index = folder.parent
         self._shard = shard
         self._unflushed = 0
 
     @classmethod
-    def create(cls, folder: Path, dimension: int, *, compact: bool = False) -> "LocalEngine":
+    def create(
+        cls, folder: Path, dimension: int, *, compact: bool = False, lexical: LexicalVectors | None = None
+    ) -> "LocalEngine":
         """Make an empty engine for vectors of ``dimension`` in ``folder``, which must not exist."""
         with writing(folder.parent):
             folder.mkdir()
-            shard = edge.EdgeShard.create(str(folder), configuration(dimension, compact))
-            return cls(folder, shard, dimension)
+            shard = edge.EdgeShard.create(str(folder), configuration(dimension, compact, lexical is not None))
+            return cls(folder, shard, dimension, lexical)
 
     @classmethod
-    def open(cls, folder: Path, dimension: int, *, compact: bool = False) -> "LocalEngine":
+    def open(
+        cls, folder: Path, dimension: int, *, compact: bool = False, lexical: LexicalVectors | None = None
+    ) -> "LocalEngine":
         """Open the folder, redoing what a crash left half-done.
 
         Args:
             folder: made by :meth:`create`.
             dimension: as it was created with, like the next.
             compact: how vectors are stored.
+            lexical: makes the vectors of words, if there are any.
 
         Raises:
             OpticalError: it is open elsewhere, or damaged.
         """
         try:
             with reading(folder.parent):
-                shard = edge.EdgeShard.load(str(folder), configuration(dimension, compact))
-                return cls(folder, shard, dimension)
+                shard = edge.EdgeShard.load(
+                    str(folder), configuration(dimension, compact, lexical is not None)
+                )
+                return cls(folder, shard, dimension, lexical)
         except OpticalError as error:
             if "WouldBlock" not in str(error.__cause__):
                 raise
@@ -161,7 +171,7 @@ class LocalEngine:
 
     def documents(self) -> Iterator[Document]:
         """See :meth:`optical.index.engine.Engine.documents`."""
-        for record in self._records(with_payload=True, with_vector=True):
+        for record in self._records(with_payload=True, with_vector=[TOKENS, CENTROIDS]):
             mark = record.vector.get(CENTROIDS)
             yield Document(
                 passage_of(record.payload),
@@ -187,20 +197,21 @@ class LocalEngine:
                 {"prefetches": [edge.Prefetch(limit=limit, query=each, filter=chosen)]} for each in nearest
             ]
 
-        def ask(positions: Sequence[int], limit: int) -> Any:
-            requests = [
-                edge.QueryRequest(
-                    limit=limit,
-                    query=edge.Query.Nearest(queries[position].numpy(), using=TOKENS),  # type: ignore[arg-type]
-                    with_payload=True,
-                    **narrowings[position],
-                )
-                for position in positions
-            ]
-            with reading(self._index):
-                return self._shard.query_batch(edge.QueryBatchRequest(requests))
+        asked = [
+            {"query": edge.Query.Nearest(query.numpy(), using=TOKENS), **narrowing}  # type: ignore[arg-type]
+            for query, narrowing in zip(queries, narrowings, strict=True)
+        ]
+        return self._best(asked, [largest_maxsim(query) for query in queries], k)
 
-        return best(queries, k, ask, lambda reason: damaged(self._index, reason))
+    def search_words(
+        self, queries: Sequence[Mapping[str, float]], k: int, filter: Filter | None = None
+    ) -> list[list[Found]]:
+        """See :meth:`optical.index.engine.Engine.search_words`."""
+        assert self.lexical is not None
+        chosen = None if filter is None else edge.Filter(must=[condition(filter)])
+        sparse = [edge.SparseVector(*self.lexical.of_query(query)) for query in queries]
+        asked = [{"query": edge.Query.Nearest(each, using=WORDS), "filter": chosen} for each in sparse]
+        return self._best(asked, [math.inf] * len(asked), k)
 
     def merge(self) -> None:
         """Rewrite what changes have scattered; takes time, and space for a copy."""
@@ -219,6 +230,17 @@ class LocalEngine:
         with writing(self._index):
             self._shard.close()
 
+    def _best(self, queries: Sequence[dict[str, Any]], largest: Sequence[float], k: int) -> list[list[Found]]:
+        def ask(positions: Sequence[int], limit: int) -> Any:
+            requests = [
+                edge.QueryRequest(limit=limit, with_payload=True, **queries[position])
+                for position in positions
+            ]
+            with reading(self._index):
+                return self._shard.query_batch(edge.QueryBatchRequest(requests))
+
+        return best(largest, k, ask, lambda reason: damaged(self._index, reason))
+
     def _records(self, **wanted: Any) -> Iterator[Any]:
         offset = None
         while True:
@@ -231,7 +253,7 @@ class LocalEngine:
                 return
 
     def _upsert(self, documents: Sequence[Document]) -> None:
-        self._update(edge.UpdateOperation.upsert_points([point(each) for each in documents]))
+        self._update(edge.UpdateOperation.upsert_points([point(each, self.lexical) for each in documents]))
         there = self.fetch([each.passage.id for each in documents])
         if any(there.get(each.passage.id) != each.passage for each in documents):
             raise self._forgetful()

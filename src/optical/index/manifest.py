@@ -10,16 +10,20 @@ from sentence_transformers import MultiVectorEncoder
 from optical.encoders import fingerprint, versions
 from optical.errors import OpticalError
 from optical.index.engine import IndexUnavailableError
+from optical.index.lexical import LexicalVectors
 
 FORMAT = 2
 
 _fingerprints: WeakKeyDictionary[MultiVectorEncoder, str] = WeakKeyDictionary()
 
 
-def make_facts(encoder: MultiVectorEncoder, dimension: int, compact: bool) -> dict[str, Any]:
+def make_facts(
+    encoder: MultiVectorEncoder, dimension: int, compact: bool, mean_length: float | None
+) -> dict[str, Any]:
     """Return the facts of a new index.
 
     Keys: ``format``, ``teacher`` (fingerprint), ``dimension``, ``compact`` (whether vectors are stored with 8 bits),
+    ``mean_length`` (for BM25, of passages in words; None without lexical vectors, and missing in earlier indexes),
     ``created`` (ISO 8601, UTC), ``versions`` (of the packages that built the index), and ``passages``: how many there
     were when an index in a folder was last flushed, None while it is being changed.
     """
@@ -28,6 +32,7 @@ def make_facts(encoder: MultiVectorEncoder, dimension: int, compact: bool) -> di
         "teacher": _teacher_of(encoder),
         "dimension": dimension,
         "compact": compact,
+        "mean_length": mean_length,
         "passages": None,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),
@@ -48,6 +53,7 @@ def check_facts(facts: Mapping[str, Any], index: object, *, source: object) -> N
             for name, kind in (("teacher", str), ("dimension", int), ("compact", bool)):
                 if not isinstance(facts[name], kind):
                     raise ValueError(f"{name} is {facts[name]!r}")
+            lexical_of(facts)
     except (ValueError, KeyError, TypeError) as error:
         raise damaged_manifest(source, error) from error
     if found > FORMAT:
@@ -60,6 +66,16 @@ def check_facts(facts: Mapping[str, Any], index: object, *, source: object) -> N
             f"{index} was made by an older version of optical (format {found}; this one reads {FORMAT}). "
             "Remove it, and build it again."
         )
+
+
+def lexical_of(facts: Mapping[str, Any]) -> LexicalVectors | None:
+    """Return what makes the lexical vectors of an index with these facts, if it has any."""
+    mean_length = facts.get("mean_length")
+    if mean_length is None:
+        return None
+    if not float(mean_length) >= 1:
+        raise ValueError(f"mean_length is {mean_length!r}")
+    return LexicalVectors(float(mean_length))
 
 
 def damaged_manifest(source: object, reason: object) -> IndexUnavailableError:

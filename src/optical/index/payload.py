@@ -8,7 +8,7 @@ from uuid import UUID
 from optical.collections import Passage
 from optical.index.filters import Kind
 
-TOKENS, CENTROIDS = "tokens", "centroids"
+TOKENS, CENTROIDS, WORDS = "tokens", "centroids", "words"
 """The names of a point's vectors."""
 
 

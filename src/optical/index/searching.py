@@ -1,4 +1,4 @@
-"""Search over all passages of an engine, or over candidates that centroids find."""
+"""Search over all passages of an engine, or over candidates that centroids find; with their words, too, on request."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -6,17 +6,19 @@ from dataclasses import dataclass, field
 
 import torch
 
-from optical.collections import MetadataValue
+from optical.collections import MetadataValue, reciprocal_rank_fusion
 from optical.errors import OpticalError
 from optical.index.centroids import SAMPLE, Centroids, number_of_centroids
 from optical.index.checks import check_k, check_query
 from optical.index.engine import Engine, Found, Place
-from optical.index.filters import parse_filter
+from optical.index.filters import Filter, parse_filter
 from optical.progress import count_progress
 
 # Up to so many passages all are scored.
 EXACT_UP_TO = 8192
 CANDIDATES = 1000
+# The best of each of two rankings that are fused.
+_FUSED = 100
 # With more than this share of the passages as candidates, scoring all is no slower.
 _SHARE = 4
 # Centroids are trained anew when there are so many times the passages that they were trained with.
@@ -26,7 +28,10 @@ _MARKED_TOGETHER = 512
 
 @dataclass(frozen=True)
 class Hit:
-    """One search result: ``rank`` counts from 1, ``score`` is MaxSim summed over the query's tokens."""
+    """One search result: ``rank`` counts from 1, ``score`` is MaxSim summed over the query's tokens.
+
+    In a hybrid search it is that of :func:`optical.collections.reciprocal_rank_fusion`.
+    """
 
     id: str
     score: float
@@ -57,21 +62,48 @@ class CentroidSearch:
         return count > EXACT_UP_TO and count >= _GROWTH * trained_with
 
     def search(
-        self, queries: Sequence[torch.Tensor], k: int, filter: str | None, exact: bool | None
+        self,
+        queries: Sequence[torch.Tensor],
+        k: int,
+        filter: str | None,
+        exact: bool | None,
+        words: Sequence[Mapping[str, float]] | None = None,
     ) -> list[list[Hit]]:
         """See :meth:`optical.index.Index.search_vectors`."""
-        engine, centroids = self._engine, self.centroids
-        count = engine.count
+        engine = self._engine
+        count = engine.count  # on a server a request, so only once
         check_k(k, count)
         for query in queries:
             check_query(query, engine.dimension)
         queries = [query.detach().to("cpu", torch.float32) for query in queries]
         condition = None if filter is None else parse_filter(filter, engine.fields)
+        if words is None:
+            return [_hits(found) for found in self._nearest(queries, k, condition, exact, count)]
+        if engine.lexical is None:
+            raise OpticalError(
+                "The index has no lexical vectors, which hybrid search needs. Build it again with "
+                "`optical index --lexical`."
+            )
+        depth = min(max(_FUSED, k), count)
+        nearest = self._nearest(queries, depth, condition, exact, count)
+        lexical = engine.search_words(words, depth, condition)
+        return [_hits(_fused(each)[:k]) for each in zip(nearest, lexical, strict=True)]
+
+    def _nearest(
+        self,
+        queries: Sequence[torch.Tensor],
+        k: int,
+        condition: Filter | None,
+        exact: bool | None,
+        count: int,
+    ) -> list[list[Found]]:
+        """Return the passages with the greatest MaxSim, of ``count``."""
+        engine, centroids = self._engine, self.centroids
         number = max(CANDIDATES, 10 * k)
         if exact is None:
             exact = centroids is None or count <= max(EXACT_UP_TO, _SHARE * number)
         if exact:
-            return [_hits(found) for found in engine.search(queries, k, condition)]
+            return engine.search(queries, k, condition)
         if centroids is None:
             raise OpticalError(
                 "The index has no centroids to find candidates by. Run `optical index optimise` on it, or score all "
@@ -84,7 +116,7 @@ class CentroidSearch:
         again = engine.search([queries[place] for place in short], k, condition)
         for place, found in zip(short, again, strict=True):
             results[place] = found
-        return [_hits(found) for found in results]
+        return results
 
     def optimise(self, *, progress: bool = False) -> None:
         """Train the centroids anew on a sample of the passages, mark all passages by them, and merge the files."""
@@ -118,6 +150,12 @@ def _sample(engine: Engine, least: int) -> torch.Tensor:
         if tokens >= least:
             break
     return torch.cat(sample)
+
+
+def _fused(rankings: Sequence[Sequence[Found]]) -> list[Found]:
+    passages = {each.passage.id: each.passage for ranking in rankings for each in ranking}
+    scores = reciprocal_rank_fusion([each.passage.id for each in ranking] for ranking in rankings)
+    return [Found(passages[id_], scores[id_]) for id_ in sorted(scores, key=lambda id_: (-scores[id_], id_))]
 
 
 def _hits(found: Sequence[Found]) -> list[Hit]:

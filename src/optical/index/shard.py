@@ -11,7 +11,8 @@ import torch
 from optical.errors import OpticalError
 from optical.index.engine import Document, IndexUnavailableError
 from optical.index.filters import And, Comparison, Filter, Kind, Not, kind_of
-from optical.index.payload import CENTROIDS, TOKENS, field_path, payload_of, point_id
+from optical.index.lexical import LexicalVectors
+from optical.index.payload import CENTROIDS, TOKENS, WORDS, field_path, payload_of, point_id
 
 SCHEMA: dict[Kind, Any] = {
     "string": edge.PayloadSchemaType.Keyword,
@@ -20,11 +21,11 @@ SCHEMA: dict[Kind, Any] = {
 }
 
 
-def configuration(dimension: int, compact: bool) -> Any:
+def configuration(dimension: int, compact: bool, lexical: bool) -> Any:
     """Return the schema: multi-vectors compared by MaxSim, without a graph, and sparse vectors.
 
     Compact ones are rotated and take 8 bits a component (TurboQuant, Zandieh et al. 2025, arXiv 2504.19874); the
-    others are float16.
+    others are float16. Lexical ones are weighted by the rarity of words.
     """
     vectors = edge.EdgeVectorParams(
         size=dimension,
@@ -33,9 +34,10 @@ def configuration(dimension: int, compact: bool) -> Any:
         datatype=edge.VectorStorageDatatype.Turbo8 if compact else edge.VectorStorageDatatype.Float16,
         hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),
     )
-    return edge.EdgeConfig(
-        vectors={TOKENS: vectors}, sparse_vectors={CENTROIDS: edge.EdgeSparseVectorParams()}
-    )
+    sparse = {CENTROIDS: edge.EdgeSparseVectorParams()}
+    if lexical:
+        sparse[WORDS] = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
+    return edge.EdgeConfig(vectors={TOKENS: vectors}, sparse_vectors=sparse)
 
 
 def field_of(path: str, schema: Any) -> tuple[str, Kind]:
@@ -61,12 +63,14 @@ def condition(filter: Filter) -> Any:
     return edge.Filter(must=parts) if isinstance(filter, And) else edge.Filter(should=parts)
 
 
-def point(document: Document) -> Any:
-    """Return a passage, its vectors and its centroids as the shard takes them."""
+def point(document: Document, lexical: LexicalVectors | None) -> Any:
+    """Return a passage, its vectors, its centroids and its words as the shard takes them."""
     passage, vectors, sparse = document.passage, document.vectors, document.sparse
     named: dict[str, Any] = {TOKENS: vectors.detach().to("cpu", torch.float32).numpy()}
     if sparse is not None:
         named[CENTROIDS] = edge.SparseVector(*sparse)
+    if lexical is not None and (words := lexical.of_passage(passage)).indices:
+        named[WORDS] = edge.SparseVector(*words)
     return edge.Point(point_id(passage.id), named, payload_of(passage, len(vectors)))
 
 

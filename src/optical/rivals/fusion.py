@@ -2,29 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
-from optical.collections import Run, ranked
+from optical.collections import Run, ranked, reciprocal_rank_fusion
 from optical.rivals.system import System
-
-_SMOOTHING = 60  # Cormack et al. 2009, section 2
 
 
 def fuse(runs: Sequence[Run], depth: int = 100) -> Run:
-    r"""Return the reciprocal rank fusion of runs.
-
-    A passage scores :math:`\sum_r 1 / (60 + \mathrm{rank}_r)` over the runs that have it among their results for the
-    query, ranks from 1 in the order of :func:`optical.collections.ranked`. See Cormack, Clarke and Büttcher:
-    Reciprocal rank fusion outperforms Condorcet and individual rank learning methods, SIGIR 2009.
+    """Return the reciprocal rank fusion of runs (:func:`optical.collections.reciprocal_rank_fusion`).
 
     Args:
-        runs: any number of them.
+        runs: any number of them, whose results are in the order of :func:`optical.collections.ranked`.
         depth: passages to keep for a query.
     """
-    fused: Run = {}
+    rankings: dict[str, list[list[str]]] = {}
     for run in runs:
         for query, passages in ranked(run):
-            scores = fused.setdefault(query, {})
-            for rank, passage in enumerate(passages, start=1):
-                scores[passage] = scores.get(passage, 0.0) + 1 / (_SMOOTHING + rank)
+            rankings.setdefault(query, []).append(passages)
+    fused = {query: reciprocal_rank_fusion(each) for query, each in rankings.items()}
     return {
         query: {passage: fused[query][passage] for passage in passages[:depth]}
         for query, passages in ranked(fused)

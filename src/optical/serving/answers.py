@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from optical.collections import reciprocal_rank_fusion
 from optical.errors import OpticalError
 from optical.explanation import Explanation
 from optical.index import Hit
-from optical.rivals import fuse
 from optical.serving.languages import Decision
 
 
@@ -23,7 +23,8 @@ class UnavailableError(OpticalError):
 class Found:
     """A passage: ``hit``, the ``language`` whose encoder found it, and why, if that was asked for.
 
-    If two languages were searched, the score of the hit is that of :func:`optical.rivals.fuse`.
+    If two languages were searched, the score of the hit is that of
+    :func:`optical.collections.reciprocal_rank_fusion`.
     """
 
     hit: Hit
@@ -48,8 +49,8 @@ def fused(lists: Mapping[str, list[Hit]], k: int) -> list[Found]:
         for hit in hits:
             if hit.id not in best or hit.rank < best[hit.id].hit.rank:
                 best[hit.id] = Found(hit, language)
-    scores = fuse([{"": {hit.id: hit.score for hit in hits}} for hits in lists.values()], k)[""]
-    ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    scores = reciprocal_rank_fusion([hit.id for hit in hits] for hits in lists.values())
+    ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:k]
     return [
         dataclasses.replace(best[id_], hit=dataclasses.replace(best[id_].hit, score=score, rank=rank))
         for rank, (id_, score) in enumerate(ordered, start=1)

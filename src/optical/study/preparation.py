@@ -12,6 +12,7 @@ from sentence_transformers import MultiVectorEncoder
 from optical.bitext import Bitext, read_bitext, without_near_copies
 from optical.bitext.leakage import NearCopies
 from optical.collections import read_judgements, read_queries
+from optical.distillation import Settings
 from optical.encoders import fingerprint, load_encoder
 from optical.errors import OpticalError
 from optical.evaluation import rank
@@ -65,7 +66,7 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
     for name, system in study.systems.items():
         if isinstance(system, Distilled):
             try:
-                make_objective(str(system.settings.get("objective", "optical")), teacher)
+                make_objective(str(system.settings.get("objective", Settings.objective)), teacher)
             except OpticalError as error:
                 raise OpticalError(f"systems.{name}: {error}") from error
     tests = {}

@@ -98,7 +98,13 @@ class StructuredQueries(SystemKind):
 
     name = "psq"
     reads_bitext = True
-    code = (*MEASURING, *TABLE, "bitext/words.py", "rivals/structured_queries.py")
+    code = (
+        *MEASURING,
+        *TABLE,
+        "bitext/query_translations.py",
+        "bitext/words.py",
+        "rivals/structured_queries.py",
+    )
 
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
@@ -141,7 +147,7 @@ class Fused(SystemKind):
     name = "fused"
     reads_bitext = True
     seeded = True
-    code = (*MEASURING, "rivals/fusion.py")
+    code = (*MEASURING, "collections/fusion.py", "rivals/fusion.py")
 
     def __post_init__(self) -> None:
         """Refuse a fusion of nothing."""

@@ -122,7 +122,7 @@ def supervise(
             "objective": {"formula": chosen.objective, **trainer.loss.get_config_dict()},
             "training_queries": len(training),
         }
-        save_outcome(outcome, target, made_from, state, started)
+        save_outcome(outcome, target, made_from, state, started, pairs)
     return outcome.encoder
 
 

@@ -201,13 +201,13 @@ def test_a_build_that_fails_leaves_what_another_is_about_to_fill(
     qdrant: FakeQdrant, url: str, tiny_teacher: MultiVectorEncoder
 ) -> None:
     def passages() -> Iterator[Passage]:
-        yield PASSAGES[0]
+        yield from PASSAGES[:30]  # the first chunk is read before anything is made
         assert qdrant.client.collection_exists("news")
         with pytest.raises(OpticalError, match="is empty"):
             Index.create(url, tiny_teacher, [Passage("p", "")])
-        yield from PASSAGES[1:]
+        yield from PASSAGES[30:]
 
-    with Index.create(url, tiny_teacher, passages()) as index:
+    with Index.create(url, tiny_teacher, passages(), batch_size=1) as index:
         assert index.count == 40
     failed = f"{qdrant.url}/failed"
     with pytest.raises(OpticalError, match="is empty"):

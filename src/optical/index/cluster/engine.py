@@ -1,6 +1,7 @@
 """The cluster engine: one collection of a Qdrant server or cluster."""
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -15,8 +16,9 @@ from optical.index.cluster.collection import Collection
 from optical.index.cluster.schema import FIELD_INDEX, PASSAGES, condition, point
 from optical.index.engine import Document, Found, IndexUnavailableError
 from optical.index.filters import Filter, Kind
-from optical.index.payload import CENTROIDS, TOKENS, field_path, passage_of, point_id
-from optical.index.ranking import best
+from optical.index.lexical import LexicalVectors
+from optical.index.payload import CENTROIDS, TOKENS, WORDS, field_path, passage_of, point_id
+from optical.index.ranking import best, largest_maxsim
 
 # Requests at a time, and their size; a server takes up to 32 MB by default. A component takes about 14 characters.
 _UPLOADS = 4
@@ -32,8 +34,9 @@ _FIELD = "optical_field:"
 class ClusterEngine:
     """See :class:`optical.index.engine.Engine`; vectors are stored as :class:`LocalEngine` stores them."""
 
-    def __init__(self, collection: Collection, dimension: int) -> None:
+    def __init__(self, collection: Collection, dimension: int, lexical: LexicalVectors | None) -> None:
         self.dimension = dimension
+        self.lexical = lexical
         self._collection = collection
 
     @property
@@ -114,7 +117,9 @@ class ClusterEngine:
 
     def documents(self) -> Iterator[Document]:
         """See :meth:`optical.index.engine.Engine.documents`."""
-        for payload, vectors in self._records(_READ_TOGETHER, with_payload=True, with_vectors=True):
+        for payload, vectors in self._records(
+            _READ_TOGETHER, with_payload=True, with_vectors=[TOKENS, CENTROIDS]
+        ):
             mark = vectors.get(CENTROIDS)
             sparse = None if mark is None else Sparse(list(mark.indices), list(mark.values))
             yield Document(passage_of(payload), _tensor(vectors), sparse)
@@ -129,29 +134,29 @@ class ClusterEngine:
         """See :meth:`optical.index.engine.Engine.search`."""
         chosen = None if filter is None else models.Filter(must=[condition(filter)])
 
-        def request(position: int, limit: int) -> models.QueryRequest:
+        narrowings: list[dict[str, Any]] = [{"filter": chosen}] * len(queries)
+        if candidates is not None:
+            limit, sparse = candidates
+            narrowings = [
+                {"prefetch": models.Prefetch(query=each, using=CENTROIDS, limit=limit, filter=chosen)}
+                for each in map(_sparse_vector, sparse)
+            ]
+        asked = [
             # Rounded as the vectors are.
-            query = queries[position].half().tolist()
-            narrowing: dict[str, Any] = {"filter": chosen}
-            if candidates is not None:
-                number, sparse = candidates
-                nearest = models.SparseVector(
-                    indices=sparse[position].indices, values=sparse[position].values
-                )
-                narrowing = {
-                    "prefetch": models.Prefetch(query=nearest, using=CENTROIDS, limit=number, filter=chosen)
-                }
-            return models.QueryRequest(query=query, using=TOKENS, limit=limit, with_payload=True, **narrowing)
+            {"query": query.half().tolist(), "using": TOKENS, **narrowing}
+            for query, narrowing in zip(queries, narrowings, strict=True)
+        ]
+        return self._best(asked, [largest_maxsim(query) for query in queries], k)
 
-        def ask(positions: Sequence[int], limit: int) -> list[list[models.ScoredPoint]]:
-            answers: list[list[models.ScoredPoint]] = []
-            for start in range(0, len(positions), _SEARCHED_TOGETHER):
-                requests = [request(each, limit) for each in positions[start : start + _SEARCHED_TOGETHER]]
-                results = self._collection.read(QdrantClient.query_batch_points, requests)
-                answers += [each.points for each in results]
-            return answers
-
-        return best(queries, k, ask, self._damaged)
+    def search_words(
+        self, queries: Sequence[Mapping[str, float]], k: int, filter: Filter | None = None
+    ) -> list[list[Found]]:
+        """See :meth:`optical.index.engine.Engine.search_words`."""
+        assert self.lexical is not None
+        chosen = None if filter is None else models.Filter(must=[condition(filter)])
+        sparse = [_sparse_vector(self.lexical.of_query(query)) for query in queries]
+        asked = [{"query": each, "using": WORDS, "filter": chosen} for each in sparse]
+        return self._best(asked, [math.inf] * len(asked), k)
 
     def merge(self) -> None:
         """Nothing: the server does it by itself."""
@@ -162,8 +167,22 @@ class ClusterEngine:
     def close(self) -> None:
         """Nothing: the place closes the connections."""
 
+    def _best(self, queries: Sequence[dict[str, Any]], largest: Sequence[float], k: int) -> list[list[Found]]:
+        def ask(positions: Sequence[int], limit: int) -> list[list[models.ScoredPoint]]:
+            answers: list[list[models.ScoredPoint]] = []
+            for start in range(0, len(positions), _SEARCHED_TOGETHER):
+                requests = [
+                    models.QueryRequest(limit=limit, with_payload=True, **queries[position])
+                    for position in positions[start : start + _SEARCHED_TOGETHER]
+                ]
+                results = self._collection.read(QdrantClient.query_batch_points, requests)
+                answers += [each.points for each in results]
+            return answers
+
+        return best(largest, k, ask, self._damaged)
+
     def _upsert(self, documents: Sequence[Document]) -> None:
-        points = [point(each) for each in documents]
+        points = [point(each, self.lexical) for each in documents]
         self._collection.write(QdrantClient.upsert, points, wait=True)
 
     def _records(self, together: int, **wanted: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -201,6 +220,10 @@ def _pieces(documents: Iterable[Document], dimension: int) -> Iterator[list[Docu
         size += more
     if together:
         yield together
+
+
+def _sparse_vector(sparse: Sparse) -> models.SparseVector:
+    return models.SparseVector(indices=sparse.indices, values=sparse.values)
 
 
 def _tensor(vectors: Mapping[str, Any]) -> torch.Tensor:

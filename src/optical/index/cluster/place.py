@@ -21,9 +21,9 @@ from optical.index.cluster.address import Address
 from optical.index.cluster.collection import Collection
 from optical.index.cluster.connection import ConflictError, MissingError
 from optical.index.cluster.engine import ClusterEngine
-from optical.index.cluster.schema import NO_PASSAGES, SPARSE_VECTORS, vectors_of
+from optical.index.cluster.schema import NO_PASSAGES, sparse_vectors_of, vectors_of
 from optical.index.engine import Engine
-from optical.index.manifest import check_facts, damaged_manifest, unfinished
+from optical.index.manifest import check_facts, damaged_manifest, lexical_of, unfinished
 
 _FACTS, _STATE, _CENTROIDS = "optical", "optical_state", "optical_centroids"
 _CREATION = "optical_creation"
@@ -77,7 +77,7 @@ class ClusterPlace:
             self._collection.write(
                 QdrantClient.create_collection,
                 vectors_config=vectors_of(facts["dimension"], facts["compact"]),
-                sparse_vectors_config=SPARSE_VECTORS,
+                sparse_vectors_config=sparse_vectors_of(lexical_of(facts) is not None),
                 shard_number=self._address.shards,
                 replication_factor=replicas,
                 write_consistency_factor=replicas // 2 + 1,
@@ -109,7 +109,7 @@ class ClusterPlace:
         if not isinstance(facts, dict):
             raise damaged_manifest(f"The metadata of {self}", f"{_FACTS} is {facts!r}")
         check_facts(facts, self, source=f"The metadata of {self}")
-        return facts, ClusterEngine(self._collection, facts["dimension"])
+        return facts, ClusterEngine(self._collection, facts["dimension"], lexical_of(facts))
 
     def finish(self) -> None:
         """Make an index of the unfinished one."""

@@ -6,7 +6,8 @@ from qdrant_client import models
 
 from optical.index.engine import Document
 from optical.index.filters import And, Comparison, Filter, Kind, Not, kind_of
-from optical.index.payload import CENTROIDS, TOKENS, field_path, payload_of, point_id
+from optical.index.lexical import LexicalVectors
+from optical.index.payload import CENTROIDS, TOKENS, WORDS, field_path, payload_of, point_id
 
 FIELD_INDEX: dict[Kind, models.PayloadSchemaType] = {
     "string": models.PayloadSchemaType.KEYWORD,
@@ -31,17 +32,24 @@ def vectors_of(dimension: int, compact: bool) -> dict[str, models.VectorParams]:
     }
 
 
-SPARSE_VECTORS = {CENTROIDS: models.SparseVectorParams()}
+def sparse_vectors_of(lexical: bool) -> dict[str, models.SparseVectorParams]:
+    """Return the schema of the sparse vectors; lexical ones are weighted by the rarity of words."""
+    sparse = {CENTROIDS: models.SparseVectorParams()}
+    if lexical:
+        sparse[WORDS] = models.SparseVectorParams(modifier=models.Modifier.IDF)
+    return sparse
 
 
-def point(document: Document) -> models.PointStruct:
-    """Return a passage, its vectors and its centroids as the server takes them."""
+def point(document: Document, lexical: LexicalVectors | None) -> models.PointStruct:
+    """Return a passage, its vectors, its centroids and its words as the server takes them."""
     passage, sparse = document.passage, document.sparse
     # Rounded as the server rounds them: the numbers are shorter so.
     vectors = document.vectors.detach().to("cpu").half().numpy()
     named: dict[str, Any] = {TOKENS: vectors.tolist()}
     if sparse is not None:
         named[CENTROIDS] = models.SparseVector(indices=sparse.indices, values=sparse.values)
+    if lexical is not None and (words := lexical.of_passage(passage)).indices:
+        named[WORDS] = models.SparseVector(indices=words.indices, values=words.values)
     return models.PointStruct(
         id=str(point_id(passage.id)), vector=named, payload=payload_of(passage, len(vectors))
     )
