@@ -19,6 +19,7 @@ from optical.errors import OpticalError
 from optical.files import replace_file, require_file
 
 _FORMAT = 1
+_LARGEST = 256 * 1024**2  # bytes of JSON; ten million sentence pairs need less
 _MOST_TRANSLATIONS = 20
 _CUMULATIVE_PROBABILITY = 0.97  # what is left is mostly chance
 _LEARNED_TERMS = 8000
@@ -57,9 +58,12 @@ class QueryTranslations:
             OpticalError: the file is missing, damaged, or of another version.
         """
         require_file(path)
-        content = path.read_bytes()
         try:
-            stored = json.loads(gzip.decompress(content))
+            with gzip.open(path) as file:
+                content = file.read(_LARGEST + 1)
+            if len(content) > _LARGEST:
+                raise ValueError("too large")
+            stored = json.loads(content)
             found = int(stored["format"])
             if found == _FORMAT:
                 return cls._restored(stored)
@@ -74,10 +78,15 @@ class QueryTranslations:
     @classmethod
     def _restored(cls, stored: dict[str, Any]) -> "QueryTranslations":
         english, pieces = stored["english"], stored["pieces"]
-        table = {
-            term: {english[place]: float(each) for place, each in zip(places, probabilities, strict=True)}
-            for term, (places, probabilities) in stored["terms"].items()
-        }
+        table: dict[str, dict[str, float]] = {}
+        for term, (places, probabilities) in stored["terms"].items():
+            translations = table.setdefault(term, {})
+            for place, probability in zip(places, probabilities, strict=True):
+                if not (
+                    0 <= place < len(english) and isinstance(english[place], str) and 0 < probability <= 1
+                ):
+                    raise ValueError(f"{term!r} has a translation that cannot be")
+                translations[english[place]] = float(probability)
         return cls(table, None if pieces is None else Tokenizer.from_str(json.dumps(pieces)))
 
     def save(self, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from accelerate import PartialState
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 
-from optical.bitext import Bitext, QueryTranslations
+from optical.bitext import QueryTranslations
 from optical.distillation.progress import TrainingProgress
 from optical.distillation.trainer import last_checkpoint
 from optical.encoders import save_artefact, versions
@@ -88,7 +88,7 @@ def save_outcome(
     made_from: Mapping[str, Any],
     state: PartialState,
     started: float,
-    bitext: Bitext | None = None,
+    translations: QueryTranslations | None = None,
 ) -> None:
     """Save what a run yields and what made it; of several processes, the first does.
 
@@ -98,7 +98,7 @@ def save_outcome(
         made_from: what is to be said of teacher, data and settings.
         state: of the processes that worked together.
         started: when the run was started, by :func:`time.monotonic`.
-        bitext: of the student, whose translation table goes with it.
+        translations: of the student's bitext, which go with it.
     """
     if not state.is_main_process:
         return
@@ -112,7 +112,6 @@ def save_outcome(
         "development_before": outcome.before,
         "development_after": outcome.after,
     }
-    translations = QueryTranslations.estimate(bitext) if bitext else None
     with create_folder(target) as folder:
         save_artefact(outcome.encoder, folder, provenance, translations)
 

@@ -173,7 +173,8 @@ class _Run:
                 },
                 "training_pairs": len(dataset),
             }
-            save_outcome(outcome, self._target, made_from, state, started, self._bitext)
+            translations = QueryTranslations.estimate(self._bitext) if state.is_main_process else None
+            save_outcome(outcome, self._target, made_from, state, started, translations)
         return outcome.encoder
 
     def _trainer(

@@ -3,6 +3,7 @@
 from optical.encoders.artefact import PROVENANCE_FILE, assemble, read_provenance, save_artefact, versions
 from optical.encoders.fingerprint import fingerprint
 from optical.encoders.loading import (
+    find_query_translations,
     is_late_interaction,
     load_cross_encoder,
     load_encoder,
@@ -29,6 +30,7 @@ __all__ = [
     "document_modules",
     "encode_tokens",
     "export_onnx",
+    "find_query_translations",
     "fingerprint",
     "is_late_interaction",
     "load_cross_encoder",

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from sentence_transformers import CrossEncoder, MultiVectorEncoder
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
@@ -63,13 +64,40 @@ def load_query_translations(name_or_folder: str | Path) -> QueryTranslations:
     Raises:
         OpticalError: no encoder in that folder, no such Hub id, or it has no table or a damaged one.
     """
-    path = load_file_path(_locate(str(name_or_folder)), TRANSLATIONS_FILE)
-    if path is None:
+    translations = find_query_translations(name_or_folder)
+    if translations is None:
         raise OpticalError(
             f"{name_or_folder} has no {TRANSLATIONS_FILE}, which hybrid search needs: it was made without bitext, or "
             "by an earlier version. Make it with `optical graft` or `distill`."
         )
-    return QueryTranslations.load(Path(path))
+    return translations
+
+
+def find_query_translations(name_or_folder: str | Path) -> QueryTranslations | None:
+    """Load the translation table of an encoder, or return None if it has none.
+
+    Raises:
+        OpticalError: no encoder in that folder, no such Hub id, the Hub could not be reached, or the table is damaged.
+    """
+    located = _locate(str(name_or_folder))
+    path = Path(located) / TRANSLATIONS_FILE
+    if not Path(located).is_dir():
+        try:
+            path = Path(hf_hub_download(located, TRANSLATIONS_FILE))
+        except EntryNotFoundError as error:
+            if not isinstance(error, LocalEntryNotFoundError):
+                return None
+            raise _not_fetched(located) from error
+        except Exception as error:  # whatever the HTTP client below the Hub's raises
+            raise _not_fetched(located) from error
+    return QueryTranslations.load(path) if path.is_file() else None
+
+
+def _not_fetched(name: str) -> OpticalError:
+    return OpticalError(
+        f"{TRANSLATIONS_FILE} of {name} could not be fetched from the Hub. Check the network and your access to it, or "
+        "name a local folder."
+    )
 
 
 def load_transformer(name_or_folder: str | Path) -> Transformer:

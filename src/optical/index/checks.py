@@ -1,12 +1,14 @@
 """What is refused before it reaches an index: unusable vectors, queries and numbers of results."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from sentence_transformers import MultiVectorEncoder
 
 from optical.encoders import query_lengths, query_limit
 from optical.errors import OpticalError
+from optical.index.engine import Engine
 
 UNIT_NORM_TOLERANCE = 1e-2
 
@@ -60,6 +62,28 @@ def check_query(query: torch.Tensor, dimension: int) -> None:
         )
     if not bool(torch.isfinite(query).all()):
         raise OpticalError("The query has vectors with NaN or infinity. Check the query encoder's weights.")
+
+
+def check_lexical(engine: Engine) -> None:
+    """Raise :class:`OpticalError` unless an index can be searched by words."""
+    if engine.lexical is None:
+        raise OpticalError(
+            "The index has no lexical vectors, which hybrid search needs. Build it again with "
+            "`optical index --lexical`."
+        )
+
+
+def check_words(words: Sequence[Mapping[str, float]], queries: int, engine: Engine) -> None:
+    """Raise :class:`OpticalError` unless ``engine`` can search by the weighted words of so many queries."""
+    check_lexical(engine)
+    if len(words) != queries:
+        raise OpticalError(
+            f"There are words of {len(words)} queries for {queries} queries. Give those of each."
+        )
+    for each in words:
+        for word, weight in each.items():
+            if not 0 < weight < math.inf:
+                raise OpticalError(f"The word {word!r} weighs {weight}. Weights are finite and above 0.")
 
 
 def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None:

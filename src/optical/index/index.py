@@ -13,7 +13,7 @@ from optical.bitext import QueryTranslations
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index.building import add_passages, build, length
-from optical.index.checks import check_k, check_query_texts
+from optical.index.checks import check_k, check_lexical, check_query_texts
 from optical.index.copying import copy_index
 from optical.index.engine import Engine, Place
 from optical.index.filters import Kind
@@ -265,6 +265,8 @@ class Index:
     ) -> list[list[Hit]]:
         """:meth:`search` for many queries, which are encoded in batches and share passes over the vectors."""
         check_k(k, self._engine.count)
+        if translations is not None:
+            check_lexical(self._engine)
         require_teacher(self._opened.facts, encoder, self._opened.place)
         check_query_texts(queries, encoder)
         arrays = encoder.encode_query(list(queries), batch_size=batch_size, convert_to_numpy=True)

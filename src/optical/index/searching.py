@@ -9,7 +9,7 @@ import torch
 from optical.collections import MetadataValue, reciprocal_rank_fusion
 from optical.errors import OpticalError
 from optical.index.centroids import SAMPLE, Centroids, number_of_centroids
-from optical.index.checks import check_k, check_query
+from optical.index.checks import check_k, check_query, check_words
 from optical.index.engine import Engine, Found, Place
 from optical.index.filters import Filter, parse_filter
 from optical.progress import count_progress
@@ -75,15 +75,12 @@ class CentroidSearch:
         check_k(k, count)
         for query in queries:
             check_query(query, engine.dimension)
+        if words is not None:
+            check_words(words, len(queries), engine)
         queries = [query.detach().to("cpu", torch.float32) for query in queries]
         condition = None if filter is None else parse_filter(filter, engine.fields)
         if words is None:
             return [_hits(found) for found in self._nearest(queries, k, condition, exact, count)]
-        if engine.lexical is None:
-            raise OpticalError(
-                "The index has no lexical vectors, which hybrid search needs. Build it again with "
-                "`optical index --lexical`."
-            )
         depth = min(max(_FUSED, k), count)
         nearest = self._nearest(queries, depth, condition, exact, count)
         lexical = engine.search_words(words, depth, condition)

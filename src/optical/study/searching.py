@@ -13,7 +13,12 @@ from optical.study.workplace import Workplace
 
 # How tests and bitext were read and cleaned shows in their digests; only the files of passages are read again.
 MEASURING = ("collections/texts.py", "collections/runs.py", "evaluation")
-SEARCHING = (*MEASURING, "encoders", "index", "rivals/encoder_search.py")
+# Of the index only what decides the results of a search in a folder.
+INDEX = tuple(
+    f"index/{name}.py"
+    for name in ("building", "centroids", "local", "payload", "ranking", "searching", "shard")
+)
+SEARCHING = (*MEASURING, *INDEX, "encoders", "rivals/encoder_search.py")
 TABLE = ("bitext/translation_table.py",)
 DISTILLATION = (*SEARCHING, *TABLE, "transport", "objectives", "distillation")
 LEXICAL = (*MEASURING, "bitext/words.py", "rivals/lexical.py")

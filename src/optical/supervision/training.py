@@ -9,14 +9,14 @@ import torch
 from accelerate import PartialState
 from sentence_transformers import MultiVectorEncoder
 
-from optical.bitext import Bitext, read_bitext
+from optical.bitext import Bitext, QueryTranslations, read_bitext
 from optical.distillation.progress import TrainingProgress
 from optical.distillation.run import save_outcome, train_best, work_folder
 from optical.distillation.settings import identity
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.trainer import make_trainer
 from optical.distillation.untrained import load_teacher, needs_bitext, read_origin, untrained_student
-from optical.encoders import fingerprint
+from optical.encoders import find_query_translations, fingerprint
 from optical.errors import OpticalError
 from optical.files import require_absent
 from optical.supervision.batches import QueryCollator, draw_rows
@@ -122,7 +122,9 @@ def supervise(
             "objective": {"formula": chosen.objective, **trainer.loss.get_config_dict()},
             "training_queries": len(training),
         }
-        save_outcome(outcome, target, made_from, state, started, pairs)
+        # A student that was there before brings the translations of its own bitext.
+        table = QueryTranslations.estimate(pairs) if len(pairs) else find_query_translations(chosen.student)
+        save_outcome(outcome, target, made_from, state, started, table)
     return outcome.encoder
 
 
