@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from optical.bitext import Bitext, QueryTranslations
+from optical.bitext import Bitext, QueryTranslations, query_translations
 from optical.errors import OpticalError
 
 from ..distillation.toy import DICTIONARY, make_pairs
@@ -86,6 +86,10 @@ def test_damage_is_explained(tmp_path: Path) -> None:
         gzip.compress(b"[]"),
         gzip.compress(json.dumps({**stored, "pieces": "no tokenizer"}).encode()),
         gzip.compress(json.dumps({**stored, "terms": {"a": [[10**6], [1.0]]}}).encode()),
+        gzip.compress(json.dumps({**stored, "terms": {"a": [[-1], [1.0]]}}).encode()),
+        gzip.compress(json.dumps({**stored, "terms": {"a": [[0], [float("nan")]]}}).encode()),
+        gzip.compress(json.dumps({**stored, "terms": {"a": [[0], [float("inf")]]}}).encode()),
+        gzip.compress(json.dumps({**stored, "english": [5], "terms": {"a": [[0], [1.0]]}}).encode()),
     ):
         path.write_bytes(content)
         with pytest.raises(
@@ -94,4 +98,13 @@ def test_damage_is_explained(tmp_path: Path) -> None:
             QueryTranslations.load(path)
     path.write_bytes(gzip.compress(json.dumps({**stored, "format": 2}).encode()))
     with pytest.raises(OpticalError, match="format 2; this version of optical reads 1"):
+        QueryTranslations.load(path)
+
+
+def test_a_file_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.json.gz"
+    QueryTranslations.estimate(Bitext(["river"], ["mto"])).save(path)
+    QueryTranslations.load(path)
+    monkeypatch.setattr(query_translations, "_LARGEST", 50)
+    with pytest.raises(OpticalError, match=r"is damaged, or of another version \(too large\)"):
         QueryTranslations.load(path)

@@ -181,18 +181,30 @@ def test_a_build_goes_on_as_it_was_begun(tmp_path: Path, tiny_teacher: MultiVect
         assert_is_bm25(index, PASSAGES)
 
 
-def test_a_folder_of_before_opens_and_a_damaged_one_is_explained(
-    tmp_path: Path, tiny_teacher: MultiVectorEncoder
-) -> None:
+def test_a_damaged_manifest_is_explained(tmp_path: Path, tiny_teacher: MultiVectorEncoder) -> None:
     path = tmp_path / "index"
     Index.create(path, tiny_teacher, PASSAGES[:5]).close()
     facts = json.loads((path / "index.json").read_text())
-    del facts["mean_length"]
-    (path / "index.json").write_text(json.dumps(facts))
-    with Index.open(path) as index:
-        assert len(index.search("zzz", tiny_teacher, 5)) == 5
-        assert index.info["lexical"] is False
     for wrong in (0, "many", math.nan):
         (path / "index.json").write_text(json.dumps({**facts, "mean_length": wrong}))
         with pytest.raises(OpticalError, match=r"index.json is damaged \("):
             Index.open(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "words of 0 queries for 1 queries"),
+        ([{"river": math.nan}], "'river' weighs nan"),
+        ([{"river": math.inf}], "'river' weighs inf"),
+        ([{"river": -1.0}], "'river' weighs -1.0"),
+    ],
+)
+def test_unusable_words_are_refused_and_the_index_is_not_to_blame(
+    tmp_path: Path, tiny_teacher: MultiVectorEncoder, words: list[dict[str, float]], message: str
+) -> None:
+    vectors = tiny_teacher.encode_query(["river"], convert_to_numpy=False)
+    with Index.create(tmp_path / "index", tiny_teacher, PASSAGES[:5], lexical=True) as index:
+        with pytest.raises(OpticalError, match=message):
+            index.search_vectors(vectors, 3, words=words)
+        assert len(index.search_vectors(vectors, 3, words=[{"river": 1.0}])[0]) == 3

@@ -116,7 +116,9 @@ def test_a_search_that_the_server_refuses_is_its_senders_fault(
     assert len(small.json()["hits"]) == 3
     for refused in (large, filtered):
         assert refused.status_code == 422
-        assert "Limit exceeded" in refused.json()["error"]
+        assert refused.json() == {
+            "error": "The index refuses this. Ask for fewer passages, or with a simpler filter."
+        }, "the server's address is no business of clients"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500, 507])
@@ -128,6 +130,19 @@ def test_a_server_that_refuses_whatever_is_asked_is_away(
     refused, ready = asyncio.run(asked(service, {"text": "river"}))
     assert (refused.status_code, ready.status_code) == (503, 503)
     assert refused.json() == {"error": "The index cannot be reached now. Ask again in a moment."}
+
+
+def test_an_index_that_is_lost_is_not_waited_for_again(
+    server: FakeQdrant, service: SearchService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "READING_PATIENCE", 0.0)
+    monkeypatch.setattr(search, "WATCH_EVERY", 600.0)
+    server.fault = lambda method, path: failure(500, "no") if path.endswith("/query/batch") else None
+    server.requests.clear()
+    bodies = [{"text": "river", "k": 3, "filter": f'source = "{name}"'} for name in ("a", "b", "c", "d")]
+    *refused, ready = asyncio.run(asked(service, *bodies))
+    assert {each.status_code for each in (*refused, ready)} == {503}
+    assert [path.endswith("/query/batch") for _, path, _, _ in server.requests].count(True) == 1
 
 
 def test_a_damaged_score_loses_the_index(server: FakeQdrant, service: SearchService) -> None:

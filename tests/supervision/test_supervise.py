@@ -11,7 +11,7 @@ from transformers import TrainerState
 
 from optical.distillation import distill, graft
 from optical.distillation.progress import TrainingProgress
-from optical.encoders import fingerprint, load_encoder, read_provenance
+from optical.encoders import fingerprint, load_encoder, load_query_translations, read_provenance
 from optical.errors import OpticalError
 from optical.supervision import supervise
 
@@ -47,6 +47,8 @@ def test_supervision_teaches_to_find_passages_never_seen(
         **more,
     )
     assert [each.name for each in output.parent.iterdir()] == ["student"]
+    tables = [load_query_translations(each) for each in (output, tmp_path / "graft")]
+    assert tables[0].words(make_pairs(1)[0][1]) == tables[1].words(make_pairs(1)[0][1])
     student, teacher = MultiVectorEncoder(str(output)), MultiVectorEncoder(str(teacher_folder))
     before, after = (
         mean_reciprocal_rank(MultiVectorEncoder(str(tmp_path / "graft"))),

@@ -29,5 +29,7 @@ def search(
         for hit in opened.search(
             query, load_query_encoder(encoder), k, filter=filter, translations=translations
         ):
-            say(f"{hit.rank:3d}. {hit.score:7.3f}  {hit.id}  {hit.title}")
+            # Fused scores differ little.
+            score = f"{hit.score:7.4f}" if hybrid else f"{hit.score:7.3f}"
+            say(f"{hit.rank:3d}. {score}  {hit.id}  {hit.title}")
             say(f"     {hit.text}")

@@ -17,6 +17,10 @@ class IndexUnavailableError(OpticalError):
     """The index cannot be used now, whatever is asked of it: it is closed or damaged, or its server away."""
 
 
+class RequestRefusedError(OpticalError):
+    """The server of an index refuses what was asked, not the one who asks; the message names the server."""
+
+
 @dataclass(frozen=True)
 class Document:
     """A passage as it is stored: ``vectors`` is (tokens, dimension), ``sparse`` its centroids if there are any."""

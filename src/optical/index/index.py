@@ -39,12 +39,12 @@ class Index:
     it), by which a search finds candidates first.
 
     Vectors and texts stay in files, which the system keeps in its page cache as far as there is room: 2 bytes a
-    component (1 if compact). What an open index takes for itself does not depend on the number of passages. With
-    d dimensions, C centroids, and q queries of k passages searched at once it is at most 40 MB + 4 d C bytes
-    + q (1.5 kB max(1000, 10 k) + k (8 kB + a passage's text)); while passages are added, also 32 d bytes for each
-    token vector of a chunk + 32 kB C; while it is optimised, 512 d C bytes + 32 kB C instead; while either
-    happens to a lexical index, 3.5 kB for each passage of 100 words. ``create`` and ``add`` remember the ids they have
-    read, about 150 bytes each.
+    component (1 if compact). What an open index takes for itself does not depend on the number of passages, unless it
+    is lexical. With d dimensions, C centroids, and q queries of k passages searched at once it is at most
+    40 MB + 4 d C bytes + q (1.5 kB max(1000, 10 k) + k (8 kB + a passage's text)); while passages are added, also
+    32 d bytes for each token vector of a chunk + 32 kB C; while it is optimised, 512 d C bytes + 32 kB C instead. A
+    lexical index takes another 1 kB for each passage of 100 words, and 3.5 kB while it is changed. ``create`` and
+    ``add`` remember the ids they have read, about 150 bytes each.
     """
 
     def __init__(self, place: Place, facts: dict[str, Any], engine: Engine) -> None:

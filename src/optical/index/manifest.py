@@ -12,7 +12,7 @@ from optical.errors import OpticalError
 from optical.index.engine import IndexUnavailableError
 from optical.index.lexical import LexicalVectors
 
-FORMAT = 2
+FORMAT = 3
 
 _fingerprints: WeakKeyDictionary[MultiVectorEncoder, str] = WeakKeyDictionary()
 
@@ -23,7 +23,7 @@ def make_facts(
     """Return the facts of a new index.
 
     Keys: ``format``, ``teacher`` (fingerprint), ``dimension``, ``compact`` (whether vectors are stored with 8 bits),
-    ``mean_length`` (for BM25, of passages in words; None without lexical vectors, and missing in earlier indexes),
+    ``mean_length`` (for BM25, of passages in words; None without lexical vectors),
     ``created`` (ISO 8601, UTC), ``versions`` (of the packages that built the index), and ``passages``: how many there
     were when an index in a folder was last flushed, None while it is being changed.
     """
@@ -70,7 +70,7 @@ def check_facts(facts: Mapping[str, Any], index: object, *, source: object) -> N
 
 def lexical_of(facts: Mapping[str, Any]) -> LexicalVectors | None:
     """Return what makes the lexical vectors of an index with these facts, if it has any."""
-    mean_length = facts.get("mean_length")
+    mean_length = facts.get("mean_length")  # a server keeps nothing that is None
     if mean_length is None:
         return None
     if not float(mean_length) >= 1:

@@ -17,7 +17,7 @@ from optical.encoders import fingerprint, load_query_encoder
 from optical.errors import OpticalError
 from optical.explanation import explain
 from optical.index import Hit, Index
-from optical.index.engine import IndexUnavailableError
+from optical.index.engine import IndexUnavailableError, RequestRefusedError
 from optical.index.filters import Kind, parse_filter
 from optical.serving.answers import Answer, Found, RefusedError, UnavailableError, fused
 from optical.serving.batching import Batching
@@ -250,13 +250,22 @@ class SearchService:
         return [results[0] for results in alone]
 
     def _search(self, vectors: Sequence[Vectors], k: int, filter: str | None) -> list[list[Hit]]:
-        # The index may have been opened again, and be another, since the query came.
+        if not self._ready:
+            # It was lost since the query came, and waiting for it again would keep all others waiting.
+            raise UnavailableError(_UNREACHABLE)
+        # It may have been opened again, and be another.
         self._check_filter(filter)
         try:
             return self._best(vectors, min(k, self._count), filter)
         except IndexUnavailableError as error:
             self._lose(error)
             raise UnavailableError(_UNREACHABLE) from error
+        except RequestRefusedError as error:
+            # The reason names the server, which is no business of clients.
+            logger.warning("A search was refused: %s", error)
+            raise RefusedError(
+                "The index refuses this. Ask for fewer passages, or with a simpler filter."
+            ) from error
         except OpticalError as error:
             raise RefusedError(str(error)) from error
 

@@ -16,7 +16,7 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 
 from optical.errors import OpticalError
 from optical.index.cluster.address import Address
-from optical.index.engine import IndexUnavailableError
+from optical.index.engine import IndexUnavailableError, RequestRefusedError
 
 KEY = "QDRANT_API_KEY"
 TIMEOUT = 30  # seconds for a request
@@ -125,7 +125,7 @@ class Connection:
 
     def _refused(self, status: int | None, words: str) -> OpticalError:
         address = self._address
-        kind = OpticalError if status in _FAULTY else IndexUnavailableError
+        kind = RequestRefusedError if status in _FAULTY else IndexUnavailableError
         if status == 401 or (status == 403 and not self._has_key):
             return IndexUnavailableError(
                 f"{address} {'refuses the key' if self._has_key else 'asks for a key'} ({words}). Put the right key "
