@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import MultiVectorEncoder
 
-from optical.encoders import load_encoder
+from optical.bitext import Bitext, QueryTranslations
+from optical.encoders import find_query_translations, load_encoder, load_query_translations
 from optical.errors import OpticalError
 
 TEXTS = ["the water of the river", "Who is the president of Kenya?"]
@@ -149,3 +150,22 @@ def test_what_is_nowhere_to_be_found_is_one_clear_error(name: str) -> None:
 def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(OpticalError, match=f"^{tmp_path / 'missing'} could not be loaded: .* local folder"):
         load_encoder(tmp_path / "missing")
+
+
+def test_translations_that_are_on_the_hub_and_not_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    files = tmp_path / "models--me--sw" / "snapshots" / ("0" * 40)
+    files.mkdir(parents=True)
+    (files / "config.json").write_text("{}")
+    (tmp_path / "models--me--sw" / "refs").mkdir()
+    (tmp_path / "models--me--sw" / "refs" / "main").write_text("0" * 40)
+    with pytest.raises(OpticalError, match=r"of me/sw could not be fetched from the Hub. Check the network"):
+        load_query_translations("me/sw")
+    QueryTranslations.estimate(Bitext(["river"] * 9, ["mto"] * 9)).save(files / "query-translations.json.gz")
+    assert load_query_translations("me/sw").words("mto") == {"river": 1.0}
+
+
+def test_an_encoder_without_translations_has_none(bert_folder: Path) -> None:
+    assert find_query_translations(bert_folder) is None
