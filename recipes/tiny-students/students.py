@@ -4,7 +4,7 @@
 
 DATA holds ``bitext/``, ``clir/afriqa`` and ``clir/xquad``. Only bitext whose licence lets weights be passed on is
 read; pairs that are near copies of a test question are left out. Every student is kept in a folder of OUTPUT that is
-named by teacher and steps, and one that is there is not made again. The figures go to
+named by teacher, objective and steps, and one that is there is not made again. The figures go to
 ``benchmarks/results/tiny-students.json``.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from optical.bitext import read_bitext, without_near_copies
 from optical.collections import Judgements, read_judgements, read_passages, read_queries
-from optical.distillation import distill, graft
+from optical.distillation import Settings, distill, graft
 from optical.encoders import fingerprint, load_encoder, query_modules, read_provenance
 from optical.evaluation import evaluate, rank
 from optical.files import replace_file
@@ -50,7 +50,8 @@ def main() -> None:
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES)
     arguments = parser.parse_args()
     teacher = fingerprint(load_encoder(TINY_EN))
-    output = arguments.output / f"{teacher}-{arguments.steps}"
+    objective = Settings.objective
+    output = arguments.output / f"{teacher}-{objective.replace(' ', '')}-{arguments.steps}"
     output.mkdir(parents=True, exist_ok=True)
     rows = {}
     for language in arguments.languages:
@@ -63,6 +64,7 @@ def main() -> None:
         "command": f"python recipes/tiny-students/students.py --data DATA --output tiny-students "
         f"--steps {arguments.steps}",
         "teacher": teacher,
+        "objective": objective,
         "steps": arguments.steps,
         "languages": rows,
         "machine": measured_on("optical", "sentence-transformers", "torch"),
