@@ -94,6 +94,14 @@ def test_a_student_learns_from_all_judged_queries_but_those_of_the_test(judged: 
     assert not list((judged.output / "work").glob("supervised-*"))
 
 
+def test_a_student_made_of_the_bitext_and_a_checkpoint(judged: Toy) -> None:
+    student = f"graft:{judged.folder / 'teacher'}"
+    replace(judged, ("steps = 3,", f'steps = 3, student = "{student}",'))
+    made = make(judged, SUPERVISED)
+    assert made["student"]["kind"] == student
+    assert made["bitext"]["pairs"] == PAIRS - QUESTIONS
+
+
 def test_the_objective_that_follows_the_teacher(judged: Toy) -> None:
     replace(
         judged,
