@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,13 @@ from optical.encoders import fingerprint, load_encoder
 from optical.errors import OpticalError
 from optical.evaluation import rank
 from optical.files import replace_file
+from optical.models import TINY_EN
 from optical.objectives import make_objective
 from optical.study.config import Study, Test
 from optical.study.declared_files import declared_file, declared_files
 from optical.study.judged_queries import PreparedSet, prepare_judged_queries
+from optical.study.names import nearest
+from optical.study.system_kind import SystemKind
 from optical.study.trained_kinds import Distilled
 from optical.study.workplace import PreparedTest, judged_folder, open_index
 
@@ -44,7 +48,8 @@ class Prepared:
         tests: by name.
         bitext: by language and amount; amounts that reach the whole are left to "all".
         judged: sets of judged queries, by name and language; those that are not there are missing.
-        checkpoints: digests of the folders that students start from, by system; what has a Hub id is known by that.
+        checkpoints: digests of the folders that systems start from or search with, by system; what has a Hub id is
+            known by that.
     """
 
     teacher: list[str]
@@ -58,12 +63,13 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
     """Read all declared files and write the prepared ones into ``work``.
 
     Raises:
-        OpticalError: a file is missing (the nearest existing name is suggested) or broken, an objective is unknown,
-            or no bitext or judged query is left.
+        OpticalError: a file is missing (the nearest existing name is suggested) or broken, an objective is unknown, a
+            checkpoint is nowhere, or no bitext or judged query is left.
     """
     work.mkdir(parents=True, exist_ok=True)
     teacher = load_encoder(study.teacher, dimension=study.dimension)
     for name, system in study.systems.items():
+        _require_checkpoint(name, system)
         if isinstance(system, Distilled):
             try:
                 make_objective(str(system.settings.get("objective", Settings.objective)), teacher)
@@ -111,6 +117,18 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
             if system.checkpoint and Path(system.checkpoint).is_dir()
         },
     )
+
+
+def _require_checkpoint(name: str, system: SystemKind) -> None:
+    """Refuse what can be neither on this machine nor on the Hub, which is not asked."""
+    checkpoint = system.checkpoint
+    if not checkpoint or checkpoint == TINY_EN or Path(checkpoint).is_dir():
+        return
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", checkpoint):
+        raise OpticalError(
+            f"systems.{name} names {checkpoint!r}, which is no folder here, and no Hub id such as organisation/name. "
+            f"{nearest(checkpoint, ('graft', 'transplant', TINY_EN))} Name folders relative to where the study is run."
+        )
 
 
 def bitext_name(language: str, amount: int | str) -> str:
