@@ -153,6 +153,13 @@ def test_a_study_with_judged_queries(judged: Toy) -> None:
     assert plan["judged queries"]["wiki, toy"]["queries"] == left
 
 
+def test_a_set_that_no_system_names_is_left_alone(judged: Toy) -> None:
+    before = judged.identities()
+    replace(judged, ("[systems]", f"{JUDGED.replace('judged.wiki', 'judged.other')}[systems]"))
+    assert judged.identities() == before
+    assert not (judged.output / "work" / "judged-other").exists()
+
+
 def test_missing_passages_are_named_before_any_cell_is_made(judged: Toy) -> None:
     (judged.folder / "wiki" / "passages.tsv").unlink()
     with pytest.raises(OpticalError, match=r"wiki/passages\.tsv does not exist"):

@@ -11,7 +11,6 @@ from pathlib import Path
 from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext, read_bitext, without_near_copies
-from optical.bitext.leakage import NearCopies
 from optical.collections import read_judgements, read_queries
 from optical.distillation import Settings
 from optical.encoders import fingerprint, load_encoder
@@ -82,13 +81,15 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
         )
         tests[name].save(work / f"test-{name}.json")
     bitext: dict[tuple[str, int | str], PreparedBitext] = {}
-    judged: dict[tuple[str, str], PreparedSet] = {}
+    asked: dict[str, list[str]] = {}
     for language, declared in study.languages.items():
-        asked = [tests[name] for name in study.tests_of(language)]
-        texts = [
-            text for test in asked for side in (test.queries, test.translations) for text in side.values()
+        asked[language] = [
+            text
+            for name in study.tests_of(language)
+            for side in (tests[name].queries, tests[name].translations)
+            for text in side.values()
         ]
-        whole = without_near_copies(read_bitext(declared_files(data, declared.bitext)), texts)
+        whole = without_near_copies(read_bitext(declared_files(data, declared.bitext)), asked[language])
         if "all" not in study.amounts and all(int(amount) >= len(whole) for amount in study.amounts):
             raise OpticalError(
                 f'languages.{language} has {len(whole)} sentence pairs, no more than any of the amounts. Add "all" to '
@@ -101,11 +102,13 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
                 bitext[language, amount] = _write(
                     _part(whole, int(amount)), work / bitext_name(language, amount)
                 )
-        for name, queries in study.judged.items():
-            if queries.is_there(language, data):
-                judged[name, language] = prepare_judged_queries(
-                    queries, language, data, judged_folder(work, name, language), NearCopies(texts)
-                )
+    judged = {
+        (name, language): made
+        for name, depth in study.judged_depths().items()
+        for language, made in prepare_judged_queries(
+            study.judged[name], asked, data, judged_folder(work, name), depth
+        ).items()
+    }
     return Prepared(
         [fingerprint(teacher, "query"), fingerprint(teacher)],
         tests,

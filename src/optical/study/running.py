@@ -75,7 +75,8 @@ def run_study(
             prepared = prepare(study, Path(data), folder.work)
             for (language, amount), bitext in prepared.bitext.items():
                 report(f"Bitext {language}, {amount}: {bitext.pairs} pairs{_left_out(bitext.dropped)}")
-            for name, declared in study.judged.items():
+            for name in study.judged_depths():
+                declared = study.judged[name]
                 for language in study.languages:
                     judged = prepared.judged.get((name, language))
                     said = (

@@ -88,6 +88,11 @@ class Supervised(SystemKind):
         return self.judged
 
     @property
+    def depth(self) -> int:
+        """Return how many negatives of a query the training looks at."""
+        return SupervisionSettings(**self.settings).depth
+
+    @property
     def needs_translations(self) -> bool:
         """Say whether the training follows the teacher's scores of the English queries."""
         return "kl" in parse_terms(SupervisionSettings(**self.settings).objective)
