@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -76,6 +77,18 @@ def read_declared(file: Path) -> Declared:
     return Declared(**content)
 
 
+def sources(declared: Declared, data: Path) -> list[tuple[str, int, int]]:
+    """Return the files that :func:`gather` reads: path in ``data``, size in bytes and time of change in seconds.
+
+    Raises:
+        OpticalError: one is missing.
+    """
+    files = declared_files(data, [*declared.apart_from, *_bitext(declared).values(), *declared.english])
+    states = [(file, file.stat()) for file in files]
+    # Archives keep whole seconds, and what was prepared may be taken elsewhere in one.
+    return [(str(file.relative_to(data)), state.st_size, int(state.st_mtime)) for file, state in states]
+
+
 def gather(declared: Declared, data: Path, held_back: int, seed: int) -> dict[str, Text]:
     """Return the text by language.
 
@@ -86,16 +99,14 @@ def gather(declared: Declared, data: Path, held_back: int, seed: int) -> dict[st
     copies = NearCopies(question for each in questions for question in each)
     found: dict[str, set[str]] = {language: set() for language in declared.texts}
     left_out: dict[str, set[str]] = {language: set() for language in declared.texts}
-    for language in declared.texts:
-        if language != "en":
-            pattern = declared.bitext.replace("{language}", language)
-            pairs = read_bitext(declared_files(data, [pattern]))
-            for english, foreign in zip(pairs.english, pairs.foreign, strict=True):
-                # In a script without spaces it is the English side that shows a near copy.
-                is_copy = words(english) in copies or words(foreign) in copies
-                where = left_out if is_copy else found
-                where["en"].add(single_line(english))
-                where[language].add(single_line(foreign))
+    for language, pattern in _bitext(declared).items():
+        pairs = read_bitext(declared_files(data, [pattern]))
+        for english, foreign in zip(pairs.english, pairs.foreign, strict=True):
+            # In a script without spaces it is the English side that shows a near copy.
+            is_copy = words(english) in copies or words(foreign) in copies
+            where = left_out if is_copy else found
+            where["en"].add(single_line(english))
+            where[language].add(single_line(foreign))
     for file in declared_files(data, declared.english):
         for passage in read_passages(file):
             where = left_out if words(passage.content) in copies else found
@@ -103,6 +114,14 @@ def gather(declared: Declared, data: Path, held_back: int, seed: int) -> dict[st
     return {
         language: draw(language, found[language], left_out[language], most, held_back, seed)
         for language, most in declared.texts.items()
+    }
+
+
+def _bitext(declared: Declared) -> dict[str, str]:
+    return {
+        language: declared.bitext.replace("{language}", language)
+        for language in declared.texts
+        if language != "en"
     }
 
 
@@ -127,6 +146,20 @@ def draw(language: str, texts: set[str], left_out: set[str], most: int, held_bac
         there=len(texts | left_out),
         near_copies=len(left_out),
     )
+
+
+def save(texts: dict[str, Text], folder: Path) -> None:
+    """Write the text of all languages into ``folder``."""
+    for language, text in texts.items():
+        (folder / f"{language}.json").write_text(json.dumps(vars(text)), encoding="utf-8")
+
+
+def load(folder: Path, languages: Iterable[str]) -> dict[str, Text]:
+    """Read what :func:`save` wrote."""
+    return {
+        language: Text(**json.loads((folder / f"{language}.json").read_text(encoding="utf-8")))
+        for language in languages
+    }
 
 
 def digest(texts: dict[str, Text]) -> str:

@@ -9,18 +9,23 @@ language is modelled. The work in progress lies in OUTPUT.partial; the same comm
 """
 
 import argparse
+import contextlib
+import functools
 import hashlib
 import itertools
 import json
 import math
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import PartialState
-from gathering import Text, digest, gather, read_declared
+from gathering import Declared, Text, digest, gather, load, read_declared, save, sources
+from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
@@ -63,6 +68,7 @@ def main() -> None:
     add("--held-back", type=int, default=500, help="texts of a language to measure with, a tenth at most")
     add("--save-every", type=int, default=500, help="steps from one checkpoint to the next")
     add("--seed", type=int, default=0)
+    add("--prepare-only", action="store_true", help="stop when text, vocabulary and tokens are there")
     arguments = parser.parse_args()
     if arguments.width % HEAD_WIDTH:
         parser.error(f"--width {arguments.width} is no multiple of {HEAD_WIDTH}.")
@@ -70,6 +76,29 @@ def main() -> None:
         pretrain(arguments)
     except OpticalError as error:
         parser.error(str(error))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training starts from.
+
+    Attributes:
+        tokenizer: with the vocabulary learned.
+        training: windows of each language; see :func:`windows`.
+        held_back: likewise.
+        described: what is to be said of the text of each language.
+        digest: of all text.
+    """
+
+    tokenizer: PreTrainedTokenizerFast
+    training: dict[str, list[dict[str, list[int]]]]
+    held_back: dict[str, list[dict[str, list[int]]]]
+    described: dict[str, dict[str, int]]
+    digest: str
+
+
+class _StoppedError(Exception):
+    """Leaves the work in progress where it is."""
 
 
 def pretrain(arguments: argparse.Namespace) -> None:
@@ -82,38 +111,31 @@ def pretrain(arguments: argparse.Namespace) -> None:
     settings = {
         name: value
         for name, value in vars(arguments).items()
-        if name not in ("data", "output", "text", "save_every")
+        if name not in ("data", "output", "text", "save_every", "prepare_only")
     }
-    texts = gather(read_declared(arguments.text), arguments.data, arguments.held_back, arguments.seed)
-    run = hashlib.blake2b(json.dumps([settings, digest(texts)]).encode(), digest_size=16).hexdigest()
+    declared = read_declared(arguments.text)
+    content = json.dumps([settings, vars(declared), sources(declared, arguments.data)])
+    run = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
     state = PartialState(cpu=not torch.accelerator.is_available())
-    with work_folder(arguments.output, run, state) as work:
+    with contextlib.suppress(_StoppedError), work_folder(arguments.output, run, state) as work:
         with state.main_process_first():
-            vocabulary = folder_once(
-                work / "vocabulary",
-                lambda folder: learn_vocabulary(texts, arguments.vocabulary).save_pretrained(folder),
-            )
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(vocabulary)
-        training = {language: windows(tokenizer, text.training) for language, text in texts.items()}
-        for language, text in texts.items():
-            print(
-                f"{language}: {len(text.training)} of {text.there} texts, {tokens(training[language])} tokens"
-            )
-        trainer = make_trainer(tokenizer, list(itertools.chain(*training.values())), arguments, work)
+            prepared = prepare(declared, arguments, work)
+        if arguments.prepare_only:
+            print(f"Prepared in {work}. The same command without --prepare-only goes on from there.")
+            raise _StoppedError
+        tokenizer = prepared.tokenizer
+        training = list(itertools.chain(*prepared.training.values()))
+        trainer = make_trainer(tokenizer, training, arguments, work)
         trainer.train(resume_from_checkpoint=last_checkpoint(work / "checkpoints"))
         made_from = {
             "settings": settings,
-            "text": {"digest": digest(texts), "masked": MASKED, "smoothing": SMOOTHING},
+            "text": {"digest": prepared.digest, "masked": MASKED, "smoothing": SMOOTHING},
             "languages": {
                 language: {
-                    "texts": len(text.training),
-                    "there": text.there,
-                    "near_copies_left_out": text.near_copies,
-                    "tokens": tokens(training[language]),
-                    "held_back": len(text.held_back),
-                    "loss": trainer.evaluate(windows(tokenizer, text.held_back))["eval_loss"],
+                    **described,
+                    "loss": trainer.evaluate(prepared.held_back[language])["eval_loss"],
                 }
-                for language, text in texts.items()
+                for language, described in prepared.described.items()
             },
             "versions": versions("tokenizers"),
         }
@@ -124,7 +146,55 @@ def pretrain(arguments: argparse.Namespace) -> None:
                 (folder / "pretraining.json").write_text(
                     json.dumps(made_from, indent=1) + "\n", encoding="utf-8"
                 )
-    print(f"Saved to {arguments.output}.")
+        print(f"Saved to {arguments.output}.")
+
+
+def prepare(declared: Declared, arguments: argparse.Namespace, work: Path) -> Prepared:
+    """Gather text, learn the vocabulary and divide the text into tokens, as far as it is not done.
+
+    Raises:
+        OpticalError: as :func:`gather`.
+    """
+    gathered = folder_once(
+        work / "text",
+        lambda folder: save(gather(declared, arguments.data, arguments.held_back, arguments.seed), folder),
+    )
+    texts = functools.cache(lambda: load(gathered, declared.texts))
+    vocabulary = folder_once(
+        work / "vocabulary",
+        lambda folder: learn_vocabulary(texts(), arguments.vocabulary).save_pretrained(folder),
+    )
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(vocabulary)
+    folder = folder_once(work / "tokens", lambda folder: write_tokens(tokenizer, texts(), folder))
+    described = json.loads((folder / "text.json").read_text(encoding="utf-8"))
+    training, held_back = (
+        {
+            language: windows(tokenizer, np.load(folder / f"{language}.{part}.npy"))
+            for language in declared.texts
+        }
+        for part in ("training", "held_back")
+    )
+    for language, text in described["languages"].items():
+        print(f"{language}: {text['texts']} of {text['there']} texts, {text['tokens']} tokens")
+    return Prepared(tokenizer, training, held_back, described["languages"], described["digest"])
+
+
+def write_tokens(tokenizer: PreTrainedTokenizerFast, texts: dict[str, Text], folder: Path) -> None:
+    """Write the tokens of all text into ``folder``, and what is to be said of it."""
+    languages = {}
+    for language, text in texts.items():
+        stream = token_stream(tokenizer, text.training)
+        np.save(folder / f"{language}.training.npy", stream)
+        np.save(folder / f"{language}.held_back.npy", token_stream(tokenizer, text.held_back))
+        languages[language] = {
+            "texts": len(text.training),
+            "there": text.there,
+            "near_copies_left_out": text.near_copies,
+            "tokens": len(stream),
+            "held_back": len(text.held_back),
+        }
+    described = json.dumps({"digest": digest(texts), "languages": languages})
+    (folder / "text.json").write_text(described, encoding="utf-8")
 
 
 def learn_vocabulary(texts: dict[str, Text], size: int) -> PreTrainedTokenizerFast:
@@ -166,20 +236,21 @@ def smoothed(texts: dict[str, Text]) -> Iterator[str]:
         yield from itertools.islice(itertools.cycle(text.training), count)
 
 
-def windows(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[dict[str, list[int]]]:
-    """Return texts of one language, one after another with [SEP] between them, in pieces of WINDOW tokens."""
-    begin, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+def token_stream(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> NDArray[np.int32]:
+    """Return the tokens of texts of one language, one after another with [SEP] between them."""
     encoded = tokenizer(texts, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-    stream = [token for text in encoded for token in [*text, end]][:-1]
+    separated = (token for text in encoded for token in [*text, tokenizer.sep_token_id])
+    return np.fromiter(separated, np.int32)[:-1]
+
+
+def windows(tokenizer: PreTrainedTokenizerFast, stream: NDArray[np.int32]) -> list[dict[str, list[int]]]:
+    """Return a stream of tokens in pieces of WINDOW tokens, with those that begin and end them."""
+    begin, end = tokenizer.cls_token_id, tokenizer.sep_token_id
     size = WINDOW - 2
     return [
-        {"input_ids": [begin, *stream[start : start + size], end]} for start in range(0, len(stream), size)
+        {"input_ids": [begin, *stream[start : start + size].tolist(), end]}
+        for start in range(0, len(stream), size)
     ]
-
-
-def tokens(pieces: list[dict[str, list[int]]]) -> int:
-    """Return how many tokens there are in windows, without those that begin and end them."""
-    return sum(len(piece["input_ids"]) - 2 for piece in pieces)
 
 
 class Masking(DataCollatorForLanguageModeling):

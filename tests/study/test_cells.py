@@ -35,14 +35,24 @@ def test_a_function_of_nothing_but_a_docstring_can_be_named(tmp_path: Path) -> N
     )
 
 
-@pytest.mark.parametrize("kind", ["", "graft:"])
-def test_a_folder_that_a_student_starts_from_is_known_by_its_content(toy: Toy, kind: str) -> None:
+@pytest.mark.parametrize(
+    "system",
+    [
+        'kind = "distilled", student = "FOLDER"',
+        'kind = "distilled", student = "graft:FOLDER"',
+        'kind = "encoder", encoder = "FOLDER"',
+        'kind = "translated", translator = "FOLDER"',
+    ],
+)
+def test_a_folder_that_a_system_starts_from_or_searches_with_is_known_by_its_content(
+    toy: Toy, system: str
+) -> None:
     folder = toy.folder / "pretrained"
     folder.mkdir()
     (folder / "weights").write_text("1", encoding="utf-8")
     systems = (
         'ceiling = { kind = "ceiling" }\nzero-shot = { kind = "distilled" }\n'
-        f'optical = {{ kind = "distilled", student = "{kind}{folder}" }}\n'
+        f"optical = {{ {system.replace('FOLDER', str(folder))} }}\n"
     )
     toy.declare(systems, **{"seeds = [0, 1]": "seeds = [0]", 'amounts = [200, "all"]': 'amounts = ["all"]'})
     before = toy.identities()

@@ -3,6 +3,7 @@
 import importlib
 import json
 import math
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -65,11 +66,17 @@ def data(tmp_path: Path) -> Path:
 
 
 def run(
-    recipe: ModuleType, data: Path, output: Path, monkeypatch: pytest.MonkeyPatch, /, **changed: object
+    recipe: ModuleType,
+    data: Path,
+    output: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    /,
+    *flags: str,
+    **changed: object,
 ) -> None:
     options = {**SETTINGS, "data": data, "output": output, "text": data / "text.toml", **changed}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    monkeypatch.setattr("sys.argv", ["pretrain.py", *words])
+    monkeypatch.setattr("sys.argv", ["pretrain.py", *words, *flags])
     recipe.main()
 
 
@@ -139,6 +146,11 @@ def test_a_stopped_run_goes_on_to_the_same_encoder(
         return step(*arguments, **named)
 
     output = tmp_path / "stopped"
+    run(recipe, data, output, monkeypatch, "--prepare-only")
+    assert not output.exists()
+    # From here on text is neither gathered nor read again.
+    for name in ("gather", "load"):
+        monkeypatch.setattr(recipe, name, None)
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "training_step", stop)
         with pytest.raises(StoppedError):
@@ -147,6 +159,12 @@ def test_a_stopped_run_goes_on_to_the_same_encoder(
     with pytest.raises(SystemExit) as refusal:
         run(recipe, data, output, monkeypatch, seed=1)
     assert refusal.value.code == 2
+    questions = (data / "questions.tsv").stat()
+    os.utime(data / "questions.tsv", ns=(0, 0))
+    with pytest.raises(SystemExit) as refusal:
+        run(recipe, data, output, monkeypatch)
+    assert refusal.value.code == 2
+    os.utime(data / "questions.tsv", ns=(0, questions.st_mtime_ns))
     torch.rand(7)  # what else the process does with random numbers makes no difference
     run(recipe, data, output, monkeypatch)
     straight, stopped = (
@@ -175,7 +193,9 @@ def test_windows_hold_every_token_once(recipe: ModuleType, data: Path) -> None:
     texts = gathering.gather(gathering.read_declared(data / "text.toml"), data, 10, 0)
     tokenizer = recipe.learn_vocabulary(texts, 300)
     sentences = texts["aa"].training
-    pieces = [piece["input_ids"] for piece in recipe.windows(tokenizer, sentences)]
+    pieces = [
+        piece["input_ids"] for piece in recipe.windows(tokenizer, recipe.token_stream(tokenizer, sentences))
+    ]
     assert {len(piece) for piece in pieces[:-1]} == {recipe.WINDOW}
     assert all(piece[0] == tokenizer.cls_token_id and piece[-1] == tokenizer.sep_token_id for piece in pieces)
     stream = [token for piece in pieces for token in piece[1:-1]]

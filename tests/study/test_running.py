@@ -146,6 +146,47 @@ def test_what_is_there_is_left_alone_and_what_changed_is_refused(toy: Toy) -> No
     assert {name for name in again if again[name] != files[name]} == {"toy--psq--all"}
 
 
+def test_a_cell_of_a_folder_that_is_gone_is_not_done(
+    toy: Toy, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(toy.folder)
+    shutil.copytree(toy.folder / "teacher", toy.folder / "some" / "encoder")
+    toy.declare(
+        'bm25 = { kind = "bm25" }\npsq = { kind = "encoder", encoder = "some/encoder" }\n',
+        **CHEAP_ONLY,
+        **ONE_AMOUNT,
+    )
+    run(toy)
+    shutil.rmtree(toy.folder / "some")
+    with pytest.raises(
+        OpticalError, match=r"toy--psq\.json was made with other checkpoint\. Give --recompute"
+    ):
+        run(toy)
+
+
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        ('kind = "distilled", student = "grafd"', "Did you mean graft?"),
+        (
+            'kind = "distilled", student = "transplant:../encoder"',
+            "names '../encoder', which is no folder here",
+        ),
+        ('kind = "encoder", encoder = "optical-tiny-een"', "Did you mean optical-tiny-en?"),
+        ('kind = "translated", translator = "translator"', "no Hub id such as organisation/name"),
+    ],
+)
+def test_a_checkpoint_that_is_nowhere_is_named_before_any_cell_is_made(
+    toy: Toy, system: str, said: str
+) -> None:
+    toy.declare(f'bm25 = {{ kind = "bm25" }}\npsq = {{ {system} }}\n', **CHEAP_ONLY)
+    with pytest.raises(OpticalError) as refusal:
+        run(toy)
+    assert said in str(refusal.value)
+    assert str(refusal.value).startswith("systems.psq names")
+    assert not (toy.output / "cells").exists()
+
+
 @pytest.mark.slow
 def test_runs_that_are_not_kept_are_made_again_to_be_combined(toy: Toy) -> None:
     toy.declare(CHEAP, **CHEAP_ONLY, **ONE_AMOUNT)
@@ -173,8 +214,13 @@ both = { kind = "fused", systems = ["bm25", "lost"] }
     assert toy.cell("toy--both--all--seed0")["error"] == "toy--lost is not there to be combined"
     assert "no/such-model" in toy.cell("toy--lost")["error"]
     assert "tests" not in toy.cell("toy--lost")
-    # It is tried again, as the reason may be gone.
-    assert run_study(toy.config, toy.output, data=toy.folder).failed == progress.failed
+    # It is tried again, as the reason may be gone, but after what was not tried yet.
+    toy.declare(systems + 'psq = { kind = "psq" }\n', **CHEAP_ONLY | ONE_AMOUNT | replaced)
+    lines = run(toy)
+    assert [line.partition(":")[0] for line in lines if "done in" in line or "failed" in line] == [
+        "toy--psq--all",
+        *progress.failed,
+    ]
 
 
 def test_two_studies_in_one_folder(toy: Toy) -> None:

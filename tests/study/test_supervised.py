@@ -94,6 +94,14 @@ def test_a_student_learns_from_all_judged_queries_but_those_of_the_test(judged: 
     assert not list((judged.output / "work").glob("supervised-*"))
 
 
+def test_a_student_made_of_the_bitext_and_a_checkpoint(judged: Toy) -> None:
+    student = f"graft:{judged.folder / 'teacher'}"
+    replace(judged, ("steps = 3,", f'steps = 3, student = "{student}",'))
+    made = make(judged, SUPERVISED)
+    assert made["student"]["kind"] == student
+    assert made["bitext"]["pairs"] == PAIRS - QUESTIONS
+
+
 def test_the_objective_that_follows_the_teacher(judged: Toy) -> None:
     replace(
         judged,
@@ -143,6 +151,13 @@ def test_a_study_with_judged_queries(judged: Toy) -> None:
     assert f"Judged wiki, other: none ({lacking} does not exist)" in lines
     plan = json.loads((judged.output / "plan.json").read_text("utf-8"))
     assert plan["judged queries"]["wiki, toy"]["queries"] == left
+
+
+def test_a_set_that_no_system_names_is_left_alone(judged: Toy) -> None:
+    before = judged.identities()
+    replace(judged, ("[systems]", f"{JUDGED.replace('judged.wiki', 'judged.other')}[systems]"))
+    assert judged.identities() == before
+    assert not (judged.output / "work" / "judged-other").exists()
 
 
 def test_missing_passages_are_named_before_any_cell_is_made(judged: Toy) -> None:

@@ -105,6 +105,15 @@ class Study:
         """Return the tests whose questions are in ``language``."""
         return {name: test for name, test in self.tests.items() if test.language == language}
 
+    def judged_depths(self) -> dict[str, int]:
+        """Return the sets of judged queries that systems learn from, and how many negatives of a query at most."""
+        learning = [system for system in self.systems.values() if isinstance(system, Supervised)]
+        return {
+            name: max(system.depth for system in learning if system.judged == name)
+            for name in self.judged
+            if name in {system.judged for system in learning}
+        }
+
 
 def read_study(path: str | Path, *, teacher: str | None = None) -> Study:
     """Return the study that a TOML file declares, with ``teacher`` in place of its own if one is given.

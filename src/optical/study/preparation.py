@@ -4,23 +4,26 @@ import hashlib
 import itertools
 import json
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext, read_bitext, without_near_copies
-from optical.bitext.leakage import NearCopies
 from optical.collections import read_judgements, read_queries
 from optical.distillation import Settings
 from optical.encoders import fingerprint, load_encoder
 from optical.errors import OpticalError
 from optical.evaluation import rank
 from optical.files import replace_file
+from optical.models import TINY_EN
 from optical.objectives import make_objective
 from optical.study.config import Study, Test
 from optical.study.declared_files import declared_file, declared_files
 from optical.study.judged_queries import PreparedSet, prepare_judged_queries
+from optical.study.names import nearest
+from optical.study.system_kind import SystemKind
 from optical.study.trained_kinds import Distilled
 from optical.study.workplace import PreparedTest, judged_folder, open_index
 
@@ -44,7 +47,8 @@ class Prepared:
         tests: by name.
         bitext: by language and amount; amounts that reach the whole are left to "all".
         judged: sets of judged queries, by name and language; those that are not there are missing.
-        checkpoints: digests of the folders that students start from, by system; what has a Hub id is known by that.
+        checkpoints: digests of the folders that systems start from or search with, by system; what has a Hub id is
+            known by that.
     """
 
     teacher: list[str]
@@ -58,12 +62,13 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
     """Read all declared files and write the prepared ones into ``work``.
 
     Raises:
-        OpticalError: a file is missing (the nearest existing name is suggested) or broken, an objective is unknown,
-            or no bitext or judged query is left.
+        OpticalError: a file is missing (the nearest existing name is suggested) or broken, an objective is unknown, a
+            checkpoint is nowhere, or no bitext or judged query is left.
     """
     work.mkdir(parents=True, exist_ok=True)
     teacher = load_encoder(study.teacher, dimension=study.dimension)
     for name, system in study.systems.items():
+        _require_checkpoint(name, system)
         if isinstance(system, Distilled):
             try:
                 make_objective(str(system.settings.get("objective", Settings.objective)), teacher)
@@ -76,13 +81,15 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
         )
         tests[name].save(work / f"test-{name}.json")
     bitext: dict[tuple[str, int | str], PreparedBitext] = {}
-    judged: dict[tuple[str, str], PreparedSet] = {}
+    asked: dict[str, list[str]] = {}
     for language, declared in study.languages.items():
-        asked = [tests[name] for name in study.tests_of(language)]
-        texts = [
-            text for test in asked for side in (test.queries, test.translations) for text in side.values()
+        asked[language] = [
+            text
+            for name in study.tests_of(language)
+            for side in (tests[name].queries, tests[name].translations)
+            for text in side.values()
         ]
-        whole = without_near_copies(read_bitext(declared_files(data, declared.bitext)), texts)
+        whole = without_near_copies(read_bitext(declared_files(data, declared.bitext)), asked[language])
         if "all" not in study.amounts and all(int(amount) >= len(whole) for amount in study.amounts):
             raise OpticalError(
                 f'languages.{language} has {len(whole)} sentence pairs, no more than any of the amounts. Add "all" to '
@@ -95,11 +102,13 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
                 bitext[language, amount] = _write(
                     _part(whole, int(amount)), work / bitext_name(language, amount)
                 )
-        for name, queries in study.judged.items():
-            if queries.is_there(language, data):
-                judged[name, language] = prepare_judged_queries(
-                    queries, language, data, judged_folder(work, name, language), NearCopies(texts)
-                )
+    judged = {
+        (name, language): made
+        for name, depth in study.judged_depths().items()
+        for language, made in prepare_judged_queries(
+            study.judged[name], asked, data, judged_folder(work, name), depth
+        ).items()
+    }
     return Prepared(
         [fingerprint(teacher, "query"), fingerprint(teacher)],
         tests,
@@ -111,6 +120,18 @@ def prepare(study: Study, data: Path, work: Path) -> Prepared:
             if system.checkpoint and Path(system.checkpoint).is_dir()
         },
     )
+
+
+def _require_checkpoint(name: str, system: SystemKind) -> None:
+    """Refuse what can be neither on this machine nor on the Hub, which is not asked."""
+    checkpoint = system.checkpoint
+    if not checkpoint or checkpoint == TINY_EN or Path(checkpoint).is_dir():
+        return
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", checkpoint):
+        raise OpticalError(
+            f"systems.{name} names {checkpoint!r}, which is no folder here, and no Hub id such as organisation/name. "
+            f"{nearest(checkpoint, ('graft', 'transplant', TINY_EN))} Name folders relative to where the study is run."
+        )
 
 
 def bitext_name(language: str, amount: int | str) -> str:

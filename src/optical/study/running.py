@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -74,7 +75,8 @@ def run_study(
             prepared = prepare(study, Path(data), folder.work)
             for (language, amount), bitext in prepared.bitext.items():
                 report(f"Bitext {language}, {amount}: {bitext.pairs} pairs{_left_out(bitext.dropped)}")
-            for name, declared in study.judged.items():
+            for name in study.judged_depths():
+                declared = study.judged[name]
                 for language in study.languages:
                     judged = prepared.judged.get((name, language))
                     said = (
@@ -100,23 +102,35 @@ def run_study(
 
 
 def _is_done(cell: Cell, folder: StudyFolder, made_of: dict[str, str], *, recompute: bool) -> bool:
-    file = folder.cell(cell)
-    if not file.exists():
+    result = _recorded(cell, folder)
+    if result is None or "error" in result:
         return False
-    try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-        before = result["identity"]
-    except (ValueError, KeyError) as error:
-        raise OpticalError(f"{file} is no result of a cell. Remove it, and run the study again.") from error
-    if "error" in result:
-        return False
-    changed = [what for what, digest in made_of.items() if before.get(what) != digest]
+    before = result["identity"]
+    # What it was made of once and is not any more counts too, such as the content of a folder that is gone.
+    changed = [what for what in {**made_of, **before} if before.get(what) != made_of.get(what)]
     if changed and not recompute:
         raise OpticalError(
-            f"{file} was made with other {' and '.join(changed)}. Give --recompute to make such cells again, or "
-            "choose another output."
+            f"{folder.cell(cell)} was made with other {' and '.join(changed)}. Give --recompute to make such cells "
+            "again, or choose another output."
         )
     return not changed
+
+
+def _has_failed(cell: Cell, folder: StudyFolder) -> bool:
+    result = _recorded(cell, folder)
+    return result is not None and "error" in result
+
+
+def _recorded(cell: Cell, folder: StudyFolder) -> dict[str, Any] | None:
+    file = folder.cell(cell)
+    if not file.exists():
+        return None
+    try:
+        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        dict(result["identity"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise OpticalError(f"{file} is no result of a cell. Remove it, and run the study again.") from error
+    return result
 
 
 def _has_runs(cell: Cell, folder: StudyFolder, study: Study) -> bool:
@@ -148,10 +162,14 @@ class _Runner:
 
     def run(self, waiting: list[Cell], parts: dict[Cell, list[Cell]]) -> Progress:
         combined = [cell for cell in waiting if parts[cell]]
+        # What failed would fail again first in every slice of a study, and leave no time for the others.
+        single = sorted(
+            (cell for cell in waiting if not parts[cell]), key=lambda cell: _has_failed(cell, self._folder)
+        )
         self.progress.done = len(self._identities) - len(waiting)
         with ThreadPoolExecutor(self._workers) as pool:
             try:
-                list(pool.map(self._make, [cell for cell in waiting if not parts[cell]]))
+                list(pool.map(self._make, single))
             except KeyboardInterrupt:
                 self._stopped.set()
                 raise

@@ -56,7 +56,7 @@ class SystemKind(ABC):
 
     @property
     def checkpoint(self) -> str:
-        """Return the Hub id or folder that its student starts from; "" = none but the teacher."""
+        """Return the Hub id or folder that it starts from or searches with; "" = none but the teacher."""
         return ""
 
     @abstractmethod

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from optical.distillation import Settings, distill
-from optical.distillation.untrained import needs_bitext
 from optical.errors import OpticalError
 from optical.rivals import Translator, TranslatorSettings, read_translator_provenance, train_translator
 from optical.study.judged_queries import JUDGEMENTS, NEGATIVES, PASSAGES, QUERIES, TRANSLATIONS
@@ -16,7 +15,7 @@ from optical.study.names import nearest
 from optical.study.searching import DISTILLATION, TABLE, TRANSLATION, search_with_artefact, translating
 from optical.study.system_kind import Made, SystemKind
 from optical.study.workplace import Workplace
-from optical.supervision import SupervisionSettings, supervise
+from optical.supervision import SupervisionSettings, needs_bitext, supervise
 from optical.supervision.ranking_loss import parse_terms
 
 
@@ -87,6 +86,11 @@ class Supervised(SystemKind):
     def judged_queries(self) -> str:
         """Return the name of the set."""
         return self.judged
+
+    @property
+    def depth(self) -> int:
+        """Return how many negatives of a query the training looks at."""
+        return SupervisionSettings(**self.settings).depth
 
     @property
     def needs_translations(self) -> bool:

@@ -33,6 +33,11 @@ class Encoder(SystemKind):
     name = "encoder"
     code = SEARCHING
 
+    @property
+    def checkpoint(self) -> str:
+        """Return the encoder."""
+        return self.encoder
+
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""
         encoder = load_encoder(self.encoder, dimension=place.dimension) if self.encoder else place.teacher
@@ -129,6 +134,11 @@ class Translated(SystemKind):
 
     name = "translated"
     code = TRANSLATION
+
+    @property
+    def checkpoint(self) -> str:
+        """Return the translator."""
+        return self.translator
 
     def make(self, place: Workplace) -> Made:
         """See :meth:`SystemKind.make`."""

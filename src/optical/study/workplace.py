@@ -97,7 +97,7 @@ class Workplace:
 
     def judged_queries(self, name: str) -> Path:
         """Return the folder with the judged queries of a set in this language."""
-        return judged_folder(self.work, name, self.language)
+        return judged_folder(self.work, name) / self.language
 
     def passages(self, test: str) -> Sequence[Passage]:
         """Return the passages of a test."""
@@ -114,9 +114,9 @@ class Workplace:
         return read_run(file) if file.stat().st_size else {}
 
 
-def judged_folder(work: Path, name: str, language: str) -> Path:
-    """Return the folder in ``work`` with the judged queries of a set and language."""
-    return work / f"judged-{name}" / language
+def judged_folder(work: Path, name: str) -> Path:
+    """Return the folder in ``work`` with a set of judged queries, in a folder for each language."""
+    return work / f"judged-{name}"
 
 
 def open_index(passages: str, encoder: MultiVectorEncoder, work: Path) -> Index:

@@ -2,7 +2,14 @@
 
 from optical.supervision.examples import JudgedQueries, read_judged_queries
 from optical.supervision.ranking_loss import RankingLoss
-from optical.supervision.settings import SupervisionSettings
+from optical.supervision.settings import SupervisionSettings, needs_bitext
 from optical.supervision.training import supervise
 
-__all__ = ["JudgedQueries", "RankingLoss", "SupervisionSettings", "read_judged_queries", "supervise"]
+__all__ = [
+    "JudgedQueries",
+    "RankingLoss",
+    "SupervisionSettings",
+    "needs_bitext",
+    "read_judged_queries",
+    "supervise",
+]

@@ -7,6 +7,11 @@ from optical.errors import OpticalError
 from optical.supervision.ranking_loss import parse_terms
 
 
+def needs_bitext(student: str) -> bool:
+    """Say whether a student is made from bitext, as "graft" and "graft:CHECKPOINT" are; an encoder is there already."""
+    return student.partition(":")[0] in ("graft", "transplant")
+
+
 @dataclass(frozen=True)
 class SupervisionSettings(TrainingSettings):
     """Settings of supervised training: those of :class:`TrainingSettings`, an example being a query, and these.

@@ -15,7 +15,7 @@ from optical.distillation.run import save_outcome, train_best, work_folder
 from optical.distillation.settings import identity
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.trainer import make_trainer
-from optical.distillation.untrained import load_teacher, needs_bitext, read_origin, untrained_student
+from optical.distillation.untrained import load_teacher, read_origin, untrained_student
 from optical.encoders import find_query_translations, fingerprint
 from optical.errors import OpticalError
 from optical.files import require_absent
@@ -24,7 +24,7 @@ from optical.supervision.development import RankingEvaluator
 from optical.supervision.examples import JudgedQueries, read_judged_queries, require_enough
 from optical.supervision.passage_vectors import passage_vectors
 from optical.supervision.ranking_loss import RankingLoss, parse_terms
-from optical.supervision.settings import SupervisionSettings
+from optical.supervision.settings import SupervisionSettings, needs_bitext
 
 
 def supervise(
