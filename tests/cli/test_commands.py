@@ -85,7 +85,7 @@ def test_from_bitext_to_figures(
     hybrid = command("search", index, pairs[7][1], "--encoder", encoder, "-k", 3, "--hybrid")
     assert hybrid.code == 0
     # First in both rankings: twice 1 / 61.
-    assert re.match(r" +1\. +0\.033  p7", hybrid.out)
+    assert re.match(r" +1\. +0\.0328  p7", hybrid.out)
     assert command("evaluate", index, "--encoder", encoder, *places, "--hybrid").code == 0
     assert read_run(run) != ranking
     assert max(read_run(run)["q7"].values()) == pytest.approx(2 / 61)

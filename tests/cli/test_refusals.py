@@ -31,7 +31,7 @@ def assert_refused(outcome: Outcome, *mentions: object) -> None:
     assert "Traceback" not in outcome.out + outcome.err
     (line,) = [each for each in outcome.err.splitlines() if each.startswith("Error:")]
     assert outcome.err.rstrip().endswith(line.rstrip()), "one line, and the last one"
-    assert len(line) < 500
+    assert len(line) < 600
     for mention in mentions:
         assert str(mention) in line
 

@@ -63,7 +63,7 @@ def test_distilling_with_idf_marginals(teacher_folder: Path, bitext: Path, tmp_p
     small = {"steps": 30, "batch_size": 16, "held_back": 40, "evaluations": 1, "learning_rate": 1e-3}
     distill(teacher_folder, bitext, tmp_path / "idf", **small, marginals="idf")
     distill(teacher_folder, bitext, tmp_path / "uniform", **small)
-    assert read_provenance(tmp_path / "idf")["objective"]["marginals"] == "idf"
+    assert read_provenance(tmp_path / "idf")["objective"]["optical"]["marginals"] == "idf"
     query = make_pairs(1)[0][1]
     idf, uniform = (
         MultiVectorEncoder(str(tmp_path / each)).encode_query(query) for each in ("idf", "uniform")
