@@ -7,7 +7,14 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 _ROOT = Path(__file__).parents[2]
-_STUDY = ("*.md", "*.toml", "pretraining/*.md", "pretraining/*.toml", "results/*/report.md", "results/*/figures/*")
+_STUDY = (
+    "*.md",
+    "*.toml",
+    "pretraining/*.md",
+    "pretraining/*.toml",
+    "results/*/report.md",
+    "results/*/figures/*",
+)
 _PLACE, _BEGIN, _END = "<!-- the tables of README.md -->", "<!-- tables:", "<!-- /tables -->"
 
 
