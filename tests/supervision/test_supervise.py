@@ -1,5 +1,7 @@
 """Whole runs on the toy language, small enough for seconds."""
 
+import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,13 @@ from transformers import TrainerState
 
 from optical.distillation import distill, graft
 from optical.distillation.progress import TrainingProgress
-from optical.encoders import fingerprint, load_encoder, load_query_translations, read_provenance
+from optical.encoders import (
+    find_query_translations,
+    fingerprint,
+    load_encoder,
+    load_query_translations,
+    read_provenance,
+)
 from optical.errors import OpticalError
 from optical.supervision import supervise
 
@@ -107,6 +115,27 @@ def test_every_kind_of_student(
     encoder, teacher = load_encoder(tmp_path / "student"), load_encoder(teacher_folder)
     assert encoder.encode_query(make_pairs(1)[0][1]).shape[1] == 16
     assert fingerprint(encoder) == fingerprint(teacher)
+
+
+def test_an_encoder_in_the_cache_of_a_machine_offline_can_be_trained(
+    teacher_folder: Path,
+    bert_folder: Path,
+    collection: Collection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    cached, revision = tmp_path / "cache" / "models--me--bert", "0" * 40
+    shutil.copytree(bert_folder, cached / "snapshots" / revision)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(revision)
+    with caplog.at_level(logging.WARNING, logger="optical"):
+        supervise(
+            teacher_folder, *collection.needed, tmp_path / "student", student="me/bert", steps=4, **SMALL
+        )
+    assert "The new student will have no translations for hybrid searches." in caplog.text
+    assert find_query_translations(tmp_path / "student") is None
 
 
 class StoppedError(Exception):

@@ -1,5 +1,6 @@
 """A supervised run from judged queries to saved artefact."""
 
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from optical.supervision.examples import JudgedQueries, read_judged_queries, req
 from optical.supervision.passage_vectors import passage_vectors
 from optical.supervision.ranking_loss import RankingLoss, parse_terms
 from optical.supervision.settings import SupervisionSettings, needs_bitext
+
+logger = logging.getLogger(__name__)
 
 
 def supervise(
@@ -88,6 +91,7 @@ def supervise(
     with work_folder(target, identity(chosen, sides, examples.digest() + pairs.digest()), state) as work:
         folder = work if cache is None else Path(cache)
         with state.main_process_first():
+            table = None if len(pairs) else _translations_of(chosen.student)
             start = untrained_student(chosen.student, encoder, pairs, chosen.seed, cache=folder, work=work)
             vectors = passage_vectors(encoder, examples.passages, folder, progress=progress)
             english = None
@@ -122,10 +126,20 @@ def supervise(
             "objective": {"formula": chosen.objective, **trainer.loss.get_config_dict()},
             "training_queries": len(training),
         }
-        # A student that was there before brings the translations of its own bitext.
-        table = QueryTranslations.estimate(pairs) if len(pairs) else find_query_translations(chosen.student)
+        if len(pairs) and state.is_main_process:
+            table = QueryTranslations.estimate(pairs)
         save_outcome(outcome, target, made_from, state, started, table)
     return outcome.encoder
+
+
+def _translations_of(student: str) -> QueryTranslations | None:
+    """Return what a student that was there before brings of its own bitext, if that is at hand."""
+    try:
+        return find_query_translations(student)
+    except OpticalError as error:
+        # Only hybrid searches need them: no reason to refuse an encoder that is in the cache of a machine offline.
+        logger.warning("%s The new student will have no translations for hybrid searches.", error)
+        return None
 
 
 def _require_matching(
