@@ -1,0 +1,155 @@
+"""Tables of what students and teachers find."""
+
+import json
+from pathlib import Path
+
+from table_cells import joined
+
+
+def distillation(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    lines = [
+        f"**Swahili questions against English Wikipedia.** AfriQA test: {result['test']['queries']} questions, "
+        f"{result['test']['passages']:,} passages. Bitext: {result['bitext']['kept']:,} pairs, near copies of test "
+        "questions removed. Teacher: all-MiniLM-L6-v2, projected to 128 dimensions. "
+        f"{result['settings']['steps']} steps "
+        "of 64 pairs; mean and standard deviation over seeds (the untrained students and the teacher have none).",
+        "",
+        "| | seeds | MRR@10 | of the ceiling | nDCG@10 | R@10 | R@100 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in result["rows"].items():
+        figures, deviation = row["figures"], row["deviation"] or {}
+        cells = [
+            f"{figures[measure]:.3f}" + (f" ± {deviation[measure]:.3f}" if deviation else "")
+            for measure in ("MRR@10", "nDCG@10", "R@10", "R@100")
+        ]
+        cells.insert(1, f"{row['share_of_ceiling']:.1%}")
+        lines.append(f"| {name} | {row['seeds']} | {' | '.join(cells)} |")
+    lines += ["", "| MRR@10 | difference | p | p (Holm) |", "|---|---|---|---|"]
+    for name, test in result["tests"].items():
+        p_values = f"{test['p_value']:.2g} | {test['adjusted_p_value']:.2g}"
+        lines.append(f"| {name} | {test['difference']:+.3f} | {p_values} |")
+    lines += ["", f"Paired randomisation over questions. Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
+def graft_constants(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    lines = [
+        f"**Constants of the untrained graft**, one changed at a time, on {result['questions']} held-back training "
+        "questions; right is what the teacher ranks first for the English question.",
+        "",
+        "| | MRR@10 | R@10 | R@100 |",
+        "|---|---|---|---|",
+    ]
+    for name, figures in result["figures"].items():
+        lines.append(
+            f"| {name} | " + " | ".join(f"{figures[m]:.3f}" for m in ("MRR@10", "R@10", "R@100")) + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def english_teachers(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    lines = [
+        "**English teachers**, MRR@10 (in brackets: share of all-MiniLM-L6-v2's; p of the difference to "
+        "optical-tiny-en, paired randomisation with Holm's correction); all-MiniLM-L6-v2 with all its 384 dimensions.",
+        "",
+        "| | questions | passages | optical-tiny-en | all-MiniLM-L6-v2 | BM25 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, bed in result["beds"].items():
+        (_, tiny), *others = ((each, figures["MRR@10"]) for each, figures in bed["figures"].items())
+        cells = [f"{tiny:.3f} ({bed['share_of_larger']:.1%})"]
+        cells += [f"{value:.3f} (p {bed['tests'][each]['p_holm']:.2g})" for each, value in others]
+        lines.append(f"| {name} | {bed['questions']:,} | {bed['passages']:,} | {' | '.join(cells)} |")
+    lines += ["", f"Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
+def tiny_students(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    lines = [
+        f"**Students of optical-tiny-en**, `{result['objective']}`, {result['steps']} steps, one seed, bitext "
+        "whose licence lets weights be passed on, near copies of test questions removed. Translation MRR: rank of the "
+        "English side of held-back pairs, before and after training. Test, MRR@10: AfriQA (5,362 passages) or XQuAD "
+        "(240).",
+        "",
+        "| | pairs | translation MRR | test | teacher as it is | graft | distilled | ceiling | MB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for language, row in result["languages"].items():
+        test = row.get("test")
+        cells = ["-"] * 5
+        if test is not None:
+            cells = [test["collection"], *(f"{each['MRR@10']:.3f}" for each in test["figures"].values())]
+        mrr = row["translation_mrr"]
+        lines.append(
+            f"| {language} | {row['pairs']:,} | {mrr['graft']:.3f} / {mrr['distilled']:.3f} | {' | '.join(cells)} "
+            f"| {row['megabytes_in_half_precision']:.1f} |"
+        )
+    lines += ["", f"Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
+def grafting(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    pools = {row["language"]: row["pool"] for row in result["encoders"]}
+    sizes = "; ".join(
+        f"{name}: {each['training']:,} pairs, {each['held_back']} sentences to be translated among {pools[name]:,}"
+        for name, each in result["bitext"].items()
+    )
+    lines = [
+        f"**Graft, transplant and plain checkpoint without training**, on two scripts ({sizes}). Translation MRR: "
+        "rank of the English side of a held-back pair. Test: AfriQA's Swahili questions.",
+        "",
+        "| encoder | student | Swahili: translation MRR | Amharic: translation MRR | test MRR@10 | test R@100 |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows = {(row["encoder"], row["student"], row["language"]): row for row in result["encoders"]}
+    for encoder, student in dict.fromkeys((name, student) for name, student, _ in rows):
+        swahili, amharic = (rows[encoder, student, language] for language in ("sw", "am"))
+        test = [f"{swahili['afriqa'][m]:.3f}" if swahili["afriqa"] else "-" for m in ("MRR@10", "R@100")]
+        figures = [f"{row['translation_mrr']:.3f}" for row in (swahili, amharic)] + test
+        lines.append(f"| {encoder} | {student} | {' | '.join(figures)} |")
+    lines += [
+        "",
+        "What the graft does to tokenizers (held-back sentences, before and after; English: sentences of Wikipedia "
+        "that are split as before):",
+        "",
+        "| tokenizer | language | added | tokens a word | unknown words | English unchanged |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["tokenizers"]:
+        both = [row["before"], row["after"]]
+        spelled = joined(f"{each['tokens_per_word']:.2f}" for each in both)
+        unknown = joined(f"{each['unknown']:.1%}" for each in both)
+        lines.append(
+            f"| {row['tokenizer']} | {row['language']} | {row['added']:,} | {spelled} | {unknown} "
+            f"| {row['english_unchanged']:.1%} |"
+        )
+    lines += ["", f"Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
+def cleaned_bitext(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    lines = [
+        f"**Somali students on bitext as it is, damaged, and cleaned.** MRR of the English of {result['questions']} "
+        f"held-back Somali questions among all of them; {result['steps']} steps, mean over {len(result['seeds'])} "
+        f"seed(s). Damage: {result['damaged_share']:.0%} of the lines shifted by one, as many pairs with wrong "
+        "partners.",
+        "",
+        "| bitext | pairs | graft | distilled |",
+        "|---|---|---|---|",
+    ]
+    for name, row in result["rows"].items():
+        mean = sum(row["distilled"]) / len(row["distilled"])
+        lines.append(f"| {name} | {row['pairs']:,} | {row['graft']:.3f} | {mean:.3f} |")
+    lines += ["", "| distilled | difference | p | p (Holm) |", "|---|---|---|---|"]
+    for name, test in result["tests"].items():
+        p_values = f"{test['p_value']:.2g} | {test['adjusted_p_value']:.2g}"
+        lines.append(f"| {name} | {test['difference']:+.3f} | {p_values} |")
+    lines += ["", f"Paired randomisation over questions. Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
