@@ -18,7 +18,7 @@ from optical.models import write_checksums
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from readme_tables import english_teachers  # noqa: E402
+from quality_tables import english_teachers  # noqa: E402
 
 CARD = Path(__file__).parent / "model_card.md"
 RESULT = ROOT / "benchmarks" / "results" / "english-teachers.json"
