@@ -89,7 +89,11 @@ EMPTY: Reply = (
     200,
     {},
     json.dumps(
-        {"hits": [], "language": {"languages": ["sw"], "confidence": 1, "probabilities": {"sw": 1}}}
+        {
+            "hits": [],
+            "language": {"languages": ["sw"], "confidence": 1, "probabilities": {"sw": 1}},
+            "hybrid": [],
+        }
     ).encode(),
 )
 BUSY: Reply = (503, {"Retry-After": "7"}, b'{"error": "busy"}')
@@ -147,11 +151,12 @@ def test_what_a_later_service_tells_more_is_left_out(failing: Failing) -> None:
     answer = {
         "hits": [{**HIT, "explanation": None, "shade": "blue"}, HIT],
         "language": {"languages": ["sw"], "confidence": 0.5, "name": "Swahili"},
+        "hybrid": [],
         "took": 3,
     }
     with Client(failing([(200, {}, json.dumps(answer).encode())])) as asking:
         results = asking.search("river")
-    assert results == client.Results([client.Hit(**HIT)] * 2, ["sw"], 0.5)
+    assert results == client.Results([client.Hit(**HIT)] * 2, ["sw"], 0.5, [])
 
 
 @pytest.mark.parametrize("key", ["", " ", "secret\nkey", "secret key", "secré", "secret\x00"])

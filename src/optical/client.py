@@ -46,11 +46,15 @@ class Hit:
 
 @dataclass(frozen=True)
 class Results:
-    """Hits, best first, the languages searched and how sure the service is of the first."""
+    """Hits, best first, the languages searched and how sure the service is of the first.
+
+    ``hybrid`` are those of the languages that were searched by words, too.
+    """
 
     hits: list[Hit]
     languages: list[str]
     confidence: float
+    hybrid: list[str]
 
 
 class Client:
@@ -78,7 +82,14 @@ class Client:
         self._http = httpx.Client(**_options(url, key, timeout))
 
     def search(
-        self, text: str, lang: str = "auto", k: int = 10, *, filter: str | None = None, explain: bool = False
+        self,
+        text: str,
+        lang: str = "auto",
+        k: int = 10,
+        *,
+        filter: str | None = None,
+        explain: bool = False,
+        hybrid: bool = False,
     ) -> Results:
         """Return the ``k`` best passages.
 
@@ -88,11 +99,15 @@ class Client:
             k: how many passages.
             filter: condition on the metadata, as ``source = "who" and year >= 2020``.
             explain: also tell which words answer which.
+            hybrid: search by the words of the query's translations, too; with "auto", in languages where that is
+                possible.
 
         Raises:
             OpticalError: the service refuses the request (its message says why), or does not answer.
         """
-        answer = self._ask("POST", "/search", _body(text, lang, k, filter, explain))
+        answer = self._ask(
+            "POST", "/search", _body(text=text, lang=lang, k=k, filter=filter, explain=explain, hybrid=hybrid)
+        )
         return _results(answer, self._http.base_url)
 
     def languages(self) -> list[str]:
@@ -138,10 +153,19 @@ class AsyncClient:
         self._http = httpx.AsyncClient(**_options(url, key, timeout))
 
     async def search(
-        self, text: str, lang: str = "auto", k: int = 10, *, filter: str | None = None, explain: bool = False
+        self,
+        text: str,
+        lang: str = "auto",
+        k: int = 10,
+        *,
+        filter: str | None = None,
+        explain: bool = False,
+        hybrid: bool = False,
     ) -> Results:
         """See :meth:`Client.search`."""
-        answer = await self._ask("POST", "/search", _body(text, lang, k, filter, explain))
+        answer = await self._ask(
+            "POST", "/search", _body(text=text, lang=lang, k=k, filter=filter, explain=explain, hybrid=hybrid)
+        )
         return _results(answer, self._http.base_url)
 
     async def languages(self) -> list[str]:
@@ -201,8 +225,7 @@ def _shown(url: httpx.URL) -> str:
     return str(url.copy_with(userinfo=b""))
 
 
-def _body(text: str, lang: str, k: int, filter: str | None, explain: bool) -> dict[str, Any]:
-    body = {"text": text, "lang": lang, "k": k, "filter": filter, "explain": explain}
+def _body(**body: Any) -> dict[str, Any]:
     if not _is_text(body):
         raise OpticalError(
             "The query, its language or its filter has half a character (a lone surrogate), which cannot be sent. "
@@ -264,7 +287,8 @@ def _results(answer: dict[str, Any], url: httpx.URL) -> Results:
     with _reading(url):
         language = answer["language"]
         hits = [_hit(found) for found in _list(answer["hits"])]
-        return Results(hits, _list(language["languages"]), float(language["confidence"]))
+        hybrid = _list(answer["hybrid"])
+        return Results(hits, _list(language["languages"]), float(language["confidence"]), hybrid)
 
 
 def _languages(answer: dict[str, Any], url: httpx.URL) -> list[str]:

@@ -13,9 +13,10 @@ import uvicorn
 from fastapi import FastAPI
 from sentence_transformers import MultiVectorEncoder
 
-from optical.bitext import Bitext
+from optical.bitext import Bitext, QueryTranslations
 from optical.collections import MetadataValue, Passage
 from optical.encoders import assemble
+from optical.encoders.artefact import TRANSLATIONS_FILE
 from optical.encoders.students import graft
 from optical.index import Index
 from optical.serving import Keys, SearchService, Settings, create_application
@@ -54,6 +55,9 @@ class Made:
         shutil.copytree(self.index, folder / "index")
         return str(folder / "index")
 
+    def copy_encoder(self, language: str, folder: Path) -> Path:
+        return Path(shutil.copytree(self.encoders[language], folder / language))
+
 
 @pytest.fixture(scope="session")
 def made(
@@ -69,6 +73,18 @@ def made(
     Index.create(folder / "index", teacher, passages).close()
     encoders = {language: str(folder / language) for language in ("sw", "en")}
     return Made(encoders, folder / "index", str(folder / "stranger"))
+
+
+@pytest.fixture(scope="session")
+def with_words(made: Made, passages: list[Passage], tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The same with words of the passages, and translations for sw."""
+    folder = tmp_path_factory.mktemp("with-words")
+    shutil.copytree(made.encoders["sw"], folder / "sw")
+    english, foreign = zip(*make_pairs(300), strict=True)
+    QueryTranslations.estimate(Bitext(list(english), list(foreign))).save(folder / "sw" / TRANSLATIONS_FILE)
+    teacher = MultiVectorEncoder(made.encoders["en"], device="cpu")
+    Index.create(folder / "index", teacher, passages, lexical=True).close()
+    return Made({**made.encoders, "sw": str(folder / "sw")}, folder / "index", made.stranger)
 
 
 @pytest.fixture(scope="session")

@@ -106,7 +106,11 @@ def test_encode_returns_the_query_vectors(http: httpx.Client, encoder: MultiVect
 
 
 def test_what_is_served(http: httpx.Client) -> None:
-    assert http.get("/languages").json() == {"languages": ["sw", "en"], "identifier": "py3langid"}
+    assert http.get("/languages").json() == {
+        "languages": ["sw", "en"],
+        "hybrid": [],
+        "identifier": "py3langid",
+    }
     assert http.get("/index").json() == {
         "passages": 60,
         "fields": {"source": "string", "year": "number", "tags": "string", "open": "boolean"},

@@ -20,7 +20,7 @@ def test_each_gets_its_own_result_in_batches_of_one_group(asked: list[tuple[str,
         return [ValueError(item) if item % 7 == 3 else (group, item) for item in items]
 
     async def ask() -> list[object]:
-        batching: Batching[str, int, tuple[str, int]] = Batching(work, window=0)
+        batching: Batching[str, int, tuple[str, int]] = Batching(work)
         answers = await asyncio.gather(*(batching.submit(*each) for each in asked), return_exceptions=True)
         batching.close()
         return answers
@@ -50,7 +50,7 @@ def test_what_arrives_while_the_thread_is_busy_is_the_next_batch() -> None:
         return list(items)
 
     async def ask() -> None:
-        batching: Batching[str, int, int] = Batching(work, window=0)
+        batching: Batching[str, int, int] = Batching(work)
         first = asyncio.create_task(batching.submit("a", 0))
         await asyncio.to_thread(busy.wait)
         others = [asyncio.create_task(batching.submit("a", n)) for n in range(1, 9)]

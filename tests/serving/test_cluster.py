@@ -44,15 +44,15 @@ def test_a_server_that_is_away_makes_the_service_unready_until_it_is_back(
     for _ in range(2):
         answer = asyncio.run(ask(application, 503))
         assert answer.json() == {"error": "The index cannot be reached now. Ask again in a moment."}
-        service._probe()
+        service._index.probe()
         assert not service.ready
     with running(port, client):
-        service._probe()
+        service._index.probe()
         assert service.ready
         assert len(asyncio.run(ask(application, 200)).json()["hits"]) == 60
         # What others change is noticed.
         index.add([Passage("new", "a river", metadata={"place": "here"})], teacher)
-        service._probe()
+        service._index.probe()
         assert service.passages == 61
         assert service.fields["place"] == "string"
         service.close()
@@ -146,7 +146,7 @@ def test_an_index_that_is_lost_is_not_waited_for_again(
 
 
 def test_a_damaged_score_loses_the_index(server: FakeQdrant, service: SearchService) -> None:
-    vectors = [[100.0] * service._dimension]
+    vectors = [[100.0] * service._index.dimension]
     point = server.client.scroll("served", limit=1, with_payload=True)[0][0]
     server.client.upsert(
         "served", [models.PointStruct(id=point.id, vector={TOKENS: vectors}, payload=point.payload)]

@@ -235,6 +235,35 @@ def test_a_filter_is_picked_written_and_refused(visit: Open) -> None:
     expect(page.locator("#problem")).to_be_hidden()
 
 
+def test_words_are_matched_on_request_where_that_is_possible(
+    visit: Open, with_words: Made, tmp_path: Path
+) -> None:
+    with_words_service = SearchService(with_words.copy_index(tmp_path), with_words.encoders)
+    with serving(create_application(with_words_service, Settings(rate=100_000), Keys({}))) as url:
+        page = visit(url, bypass_csp=True, viewport={"width": 320, "height": 800})
+        asked = page.get_by_label("Also match words")
+        expect(asked).not_to_be_checked()
+        with page.expect_request("**/search") as request:
+            ask(page, FOREIGN)
+        assert request.value.post_data_json["hybrid"] is False
+        with page.expect_request("**/search") as request:
+            asked.check()
+        assert request.value.post_data_json["hybrid"] is True
+        expect(page.locator("#results .score").first).to_have_text(re.compile(r"^Score 0\.0[123]\d*$"))
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        with page.expect_request("**/search") as request:
+            page.select_option("#language", "en")
+        assert request.value.post_data_json["hybrid"] is False
+        expect(asked).to_be_hidden()
+        page.select_option("#language", "sw")
+        expect(asked).to_be_checked()
+        page.context.close()
+    page = visit()
+    ask(page, FOREIGN)
+    expect(page.locator("#by-words")).to_be_hidden()
+
+
 def test_an_example_is_searched_for(visit: Open) -> None:
     page = visit()
     texts = [text for questions in EXAMPLES.values() for text in questions]

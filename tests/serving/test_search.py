@@ -155,8 +155,8 @@ def test_an_index_of_another_teacher_does_not_come_back(
     stranger = MultiVectorEncoder(made.stranger, device="cpu")
     Index.create(tmp_path / "index", stranger, [Passage("p", "river water")]).close()
     for _ in range(3):
-        service._lose(OpticalError("gone"))
-        service._probe()
+        service._index._lose(OpticalError("gone"))
+        service._index.probe()
         assert not service.ready
 
 
@@ -260,8 +260,8 @@ def test_an_index_that_comes_back_smaller_and_without_the_field_is_searched(
         shutil.rmtree(tmp_path / "index")
         teacher = MultiVectorEncoder(made.encoders["en"], device="cpu")
         Index.create(tmp_path / "index", teacher, [Passage("p", "river water")]).close()
-        service._lose(OpticalError("gone"))
-        service._probe()
+        service._index._lose(OpticalError("gone"))
+        service._index.probe()
         found, refused = await asyncio.gather(*tasks, return_exceptions=True)
         assert [each.hit.id for each in found.found] == ["p"]
         assert isinstance(refused, RefusedError)
@@ -318,9 +318,9 @@ def test_the_watch_survives_a_panic(service: SearchService, monkeypatch: pytest.
         raise PanicException("corrupt")
 
     with monkeypatch.context() as patched:
-        patched.setattr(search_module.Index, "open", panic)
-        service._lose(OpticalError("gone"))
-        service._probe()
+        patched.setattr(Index, "open", panic)
+        service._index._lose(OpticalError("gone"))
+        service._index.probe()
         assert not service.ready
-    service._probe()
+    service._index.probe()
     assert service.ready

@@ -29,6 +29,25 @@ async def start(listener: socket.socket) -> tuple[_Server, "asyncio.Task[None]"]
     return server, serving
 
 
+def test_no_piece_of_an_answer_waits_for_the_one_before_to_be_acknowledged() -> None:
+    async def options_of_connection() -> set[int]:
+        listener = bind("127.0.0.1", 0)
+        server, serving = await start(listener)
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        while not server.server_state.connections:
+            await asyncio.sleep(0.01)
+        found = {
+            connection.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            for connection in server.server_state.connections
+        }
+        writer.close()
+        server.should_exit = True
+        await serving
+        return found
+
+    assert 0 not in asyncio.run(options_of_connection())
+
+
 def test_a_connection_that_was_made_before_the_end_gets_its_answer() -> None:
     async def serve_and_end() -> bytes:
         listener = bind("127.0.0.1", 0)

@@ -49,7 +49,7 @@ def test_a_lost_index_a_slow_answer_and_logged_queries(
             assert (await patient.get("/readyz")).status_code == 503
             assert (await patient.get("/healthz")).status_code == 200
             assert "optical_ready 0.0" in (await patient.get("/metrics")).text
-            service._probe()
+            service._index.probe()
             assert (await patient.get("/readyz")).status_code == 200
             assert (await patient.post("/search", json={"text": "found"})).status_code == 200
 

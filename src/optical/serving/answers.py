@@ -23,7 +23,7 @@ class UnavailableError(OpticalError):
 class Found:
     """A passage: ``hit``, the ``language`` whose encoder found it, and why, if that was asked for.
 
-    If two languages were searched, the score of the hit is that of
+    If two languages were searched, or by words, too, the score of the hit is that of
     :func:`optical.collections.reciprocal_rank_fusion`.
     """
 
@@ -34,10 +34,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a search found, best first, and in what languages it searched."""
+    """What a search found, best first, in what languages it searched, and in which of them by words, too."""
 
     decision: Decision
     found: list[Found]
+    hybrid: tuple[str, ...] = ()
 
 
 def fused(lists: Mapping[str, list[Hit]], k: int) -> list[Found]:

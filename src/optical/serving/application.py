@@ -129,7 +129,14 @@ def _add_routes(
         if body.explain and body.k > LARGEST_K_EXPLAINED:
             raise RefusedError(f"k is {body.k}, but with explain it can be {LARGEST_K_EXPLAINED} at most.")
         answer = await within_time(
-            service.search(body.text, body.lang, body.k, filter=body.filter, explained=body.explain)
+            service.search(
+                body.text,
+                body.lang,
+                body.k,
+                filter=body.filter,
+                explained=body.explain,
+                hybrid=body.hybrid,
+            )
         )
         facts["languages"] = answer.decision.languages
         facts["hits"] = len(answer.found)
@@ -150,7 +157,11 @@ def _add_routes(
     @application.get("/languages", **readable)
     async def languages() -> LanguagesAnswer:
         """List the loaded languages."""
-        return LanguagesAnswer(languages=service.languages, identifier=service.routing.method)
+        return LanguagesAnswer(
+            languages=service.languages,
+            hybrid=service.hybrid_languages,
+            identifier=service.routing.method,
+        )
 
     @application.get("/index", **readable)
     async def index() -> IndexAnswer:

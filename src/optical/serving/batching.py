@@ -5,8 +5,6 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-# Long enough for what clients send at the same time, short beside the encoding of one query (5 to 20 ms).
-WINDOW = 0.003
 LARGEST_BATCH = 32
 
 Group = TypeVar("Group", bound=Hashable)
@@ -16,19 +14,18 @@ Returned = TypeVar("Returned")
 
 
 class Batching(Generic[Group, Item, Result]):
-    """Collects items for 3 ms, and works on those of one group together, one batch at a time in a worker thread.
+    """Works on the items of one group together, one batch at a time in a worker thread.
 
-    While the thread is busy, items go on being collected: batches grow with the load.
+    While the thread is busy, items are collected: batches grow with the load. What finds it idle is worked on at once,
+    with what arrives in the same turn of the event loop: to wait for more would delay every item of a lone client, and
+    gives no larger batches under load.
 
     Args:
         work: gets a group and its items, and returns for each item the result, or the exception to raise.
     """
 
-    def __init__(
-        self, work: Callable[[Group, Sequence[Item]], Sequence[Result | Exception]], window: float = WINDOW
-    ) -> None:
+    def __init__(self, work: Callable[[Group, Sequence[Item]], Sequence[Result | Exception]]) -> None:
         self._work = work
-        self._window = window
         self._waiting: dict[Group, list[tuple[Item, asyncio.Future[Result]]]] = {}
         self._draining: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
@@ -58,7 +55,6 @@ class Batching(Generic[Group, Item, Result]):
     async def _drain(self, group: Group) -> None:
         waiting = self._waiting[group]
         try:
-            await asyncio.sleep(self._window)
             while waiting:
                 # Those given up meanwhile need no answer.
                 async with self._turn:

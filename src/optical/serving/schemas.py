@@ -55,6 +55,14 @@ class SearchRequest(_Request):
             f"{LARGEST_K_EXPLAINED}, and slower.",
         ),
     ] = False
+    hybrid: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="Search by the words of the query's translations, too. GET /languages tells in which "
+            f"languages that is possible; with {AUTOMATIC!r} it is done where it is.",
+        ),
+    ] = False
 
 
 class EncodeRequest(_Request):
@@ -112,7 +120,10 @@ class HitAnswer(BaseModel):
     id: str
     rank: Annotated[int, Field(description="From 1.")]
     score: Annotated[
-        float, Field(description="MaxSim; of two languages searched, the reciprocal rank fusion.")
+        float,
+        Field(
+            description="MaxSim; the reciprocal rank fusion where two languages, or words, too, were searched."
+        ),
     ]
     language: Annotated[str, Field(description="In which it was found, or ranked best.")]
     title: str
@@ -125,6 +136,7 @@ class SearchAnswer(BaseModel):
     """What was found, best first."""
 
     language: LanguageAnswer
+    hybrid: Annotated[list[str], Field(description="The languages that were searched by words, too.")]
     hits: list[HitAnswer]
 
 
@@ -139,6 +151,10 @@ class LanguagesAnswer(BaseModel):
     """The loaded languages."""
 
     languages: list[str]
+    hybrid: Annotated[
+        list[str],
+        Field(description="Those that can be searched by words, too: none if the index has no words."),
+    ]
     identifier: Annotated[
         str, Field(description="What tells them: py3langid, or the vocabularies of the encoders.")
     ]
@@ -183,7 +199,11 @@ def language_answer(decision: Decision) -> LanguageAnswer:
 
 def search_answer(answer: Answer) -> SearchAnswer:
     """Return ``answer`` as it is sent."""
-    return SearchAnswer(language=language_answer(answer.decision), hits=[_hit(each) for each in answer.found])
+    return SearchAnswer(
+        language=language_answer(answer.decision),
+        hybrid=list(answer.hybrid),
+        hits=[_hit(each) for each in answer.found],
+    )
 
 
 def _hit(found: Found) -> HitAnswer:

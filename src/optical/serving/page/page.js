@@ -7,18 +7,25 @@ import { choose, interfaces, languageName, listed, locale, make, say, set, trans
 const AUTOMATIC = "auto";
 const PASSAGES = 10;
 const element = (id) => document.getElementById(id);
-const [query, language, filter, field, value] = ["query", "language", "filter", "field", "value"].map(element);
+const [query, language, filter, field, value, hybrid] = [
+  "query",
+  "language",
+  "filter",
+  "field",
+  "value",
+  "hybrid",
+].map(element);
 
-let service; // languages, fields, passages and examples, once they are known
+let service; // languages, which can be searched by words, fields, passages and examples, once they are known
 let latest; // the last question and its answer
 let problem; // why there is none
 let searching; // ends the search under way
 
 async function load() {
-  const [{ languages, identifier }, { passages, fields }, { examples }] = await Promise.all(
+  const [{ languages, hybrid, identifier }, { passages, fields }, { examples }] = await Promise.all(
     ["languages", "index", "examples"].map((path) => ask(path)),
   );
-  service = { languages, identifier, passages, fields, examples };
+  service = { languages, hybrid, identifier, passages, fields, examples };
 }
 
 // Ask for all that the page needs to know; say so if it cannot be had.
@@ -52,7 +59,14 @@ async function search() {
   try {
     if (!service) await load();
     const chosen = language.value || AUTOMATIC;
-    const body = { text, lang: chosen, k: PASSAGES, filter: filter.value.trim() || null, explain: true };
+    const body = {
+      text,
+      lang: chosen,
+      k: PASSAGES,
+      filter: filter.value.trim() || null,
+      explain: true,
+      hybrid: hybrid.checked && hasWords(),
+    };
     const answer = await ask("search", body, signal);
     latest = { text, chosen, answer, filtered: body.filter !== null };
     if (answer.language.languages.length === 1) set(query, text, answer.language.languages[0]);
@@ -85,6 +99,7 @@ function draw() {
   translate();
   drawLanguages();
   drawFilter();
+  drawHybrid();
   drawExamples();
   const hits = latest?.answer.hits ?? [];
   element("found").hidden = hits.length === 0;
@@ -144,6 +159,16 @@ function drawFilter() {
   const seen = (latest?.answer.hits ?? []).flatMap((hit) => hit.metadata[field.value] ?? []);
   const values = kind === "boolean" ? [true, false] : [...new Set(seen)].sort();
   element("values").replaceChildren(...values.map((each) => new Option(each, each)));
+}
+
+// Whether the language, or one that may be detected, can be searched by words, too.
+function hasWords() {
+  const able = service?.hybrid ?? [];
+  return language.value === AUTOMATIC ? able.length > 0 : able.includes(language.value);
+}
+
+function drawHybrid() {
+  element("by-words").hidden = !hasWords();
 }
 
 // Add what was picked to the filter.
@@ -213,6 +238,10 @@ element("unlock").addEventListener("submit", (event) => {
 query.addEventListener("input", typed);
 language.addEventListener("change", () => {
   typed();
+  drawHybrid();
+  if (query.value.trim()) search();
+});
+hybrid.addEventListener("change", () => {
   if (query.value.trim()) search();
 });
 field.addEventListener("change", drawFilter);
