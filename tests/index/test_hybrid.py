@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import bm25s
 import pytest
+from qdrant_client import models
 from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext, QueryTranslations, words
@@ -16,6 +18,7 @@ from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index import Index
 from optical.index.lexical import word_index
+from optical.index.payload import WORDS, rarity
 from optical.index.word_search import search_words
 from optical.rivals import ProbabilisticStructuredQueries, fuse
 
@@ -109,7 +112,7 @@ def test_it_is_the_rival_of_the_study(place: str, tiny_teacher: MultiVectorEncod
 
 
 def test_rarity_is_that_of_the_passages_with_a_word(index: Index) -> None:
-    def rarity(documents: int, passages: int) -> float:
+    def expected(documents: int, passages: int) -> float:
         return math.log(1 + (passages - documents + 0.5) / (documents + 0.5))
 
     asked = ["maize", "überschrift", "zzz", "river"]
@@ -117,9 +120,16 @@ def test_rarity_is_that_of_the_passages_with_a_word(index: Index) -> None:
     assert counts[2] == 0
     found = index._engine.rarities([word_index(word) for word in asked])
     assert found == pytest.approx(
-        [rarity(count, len(PASSAGES)) if count else math.inf for count in counts], rel=1e-5
+        [expected(count, len(PASSAGES)) if count else math.inf for count in counts], rel=1e-5
     )
     assert index._engine.rarities([]) == []
+
+
+def test_a_passage_that_loses_a_word_while_it_is_searched_makes_the_word_rare() -> None:
+    vector: Any = {WORDS: models.SparseVector(indices=[7], values=[0.5])}
+    point = models.ScoredPoint(id=1, version=1, score=2.0, vector=vector)
+    assert rarity(7, [point]) == 4
+    assert rarity(8, [point]) == math.inf
 
 
 def test_a_hybrid_search_is_the_fusion_of_both_rankings(

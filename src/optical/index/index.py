@@ -43,7 +43,8 @@ class Index:
     is lexical. With d dimensions, C centroids, and q queries of k passages searched at once it is at most
     40 MB + 4 d C bytes + q (1.5 kB max(1000, 10 k) + k (8 kB + a passage's text)); while passages are added, also
     32 d bytes for each token vector of a chunk + 32 kB C; while it is optimised, 512 d C bytes + 32 kB C instead. A
-    lexical index takes another 1 kB for each passage of 100 words, and 3.5 kB while it is changed. ``create`` and
+    lexical index takes another 1 kB for each passage of 100 words, and 3.5 kB while it is changed, a hybrid search
+    5 max(100, k) (20 kB + a passage's text) for each query. ``create`` and
     ``add`` remember the ids they have read, about 150 bytes each.
     """
 

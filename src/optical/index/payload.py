@@ -54,7 +54,7 @@ def passage_of(payload: Mapping[str, Any]) -> Passage:
 def words_of(point: Any) -> Sparse:
     """Return the sparse vector of a point's words, empty if it has none or was read without."""
     words = (point.vector or {}).get(WORDS)
-    return Sparse([], []) if words is None else Sparse(list(words.indices), list(words.values))
+    return Sparse([], []) if words is None else Sparse(words.indices, words.values)
 
 
 def rarity(word: int, found: Sequence[Any]) -> float:
