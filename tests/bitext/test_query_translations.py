@@ -38,16 +38,6 @@ def test_a_query_becomes_the_words_it_means() -> None:
     assert translations.terms("?!") == []
 
 
-def test_the_words_of_a_query_have_the_sums_of_its_terms() -> None:
-    translations = QueryTranslations.estimate(SPACED)
-    query = f"{DICTIONARY['river']} zuri {DICTIONARY['river']} {DICTIONARY['cow']} zuri"
-    found = translations.words(query)
-    assert sum(found.values()) == pytest.approx(5)
-    assert found["zuri"] == 2
-    for word, weight in found.items():
-        assert weight == pytest.approx(sum(each.get(word, 0.0) for each in translations.terms(query)))
-
-
 @pytest.mark.parametrize("bitext", [SPACED, thai()], ids=["spaced", "unspaced"])
 def test_what_is_saved_is_read_again(bitext: Bitext, tmp_path: Path) -> None:
     translations = QueryTranslations.estimate(bitext)

@@ -164,7 +164,7 @@ def test_translations_that_are_on_the_hub_and_not_in_the_cache(
     with pytest.raises(OpticalError, match=r"of me/sw could not be fetched from the Hub. Check the network"):
         load_query_translations("me/sw")
     QueryTranslations.estimate(Bitext(["river"] * 9, ["mto"] * 9)).save(files / "query-translations.json.gz")
-    assert load_query_translations("me/sw").words("mto") == {"river": 1.0}
+    assert load_query_translations("me/sw").terms("mto") == [{"river": 1.0}]
 
 
 def test_an_encoder_without_translations_has_none(bert_folder: Path) -> None:

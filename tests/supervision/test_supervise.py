@@ -56,7 +56,7 @@ def test_supervision_teaches_to_find_passages_never_seen(
     )
     assert [each.name for each in output.parent.iterdir()] == ["student"]
     tables = [load_query_translations(each) for each in (output, tmp_path / "graft")]
-    assert tables[0].words(make_pairs(1)[0][1]) == tables[1].words(make_pairs(1)[0][1])
+    assert tables[0].terms(make_pairs(1)[0][1]) == tables[1].terms(make_pairs(1)[0][1])
     student, teacher = MultiVectorEncoder(str(output)), MultiVectorEncoder(str(teacher_folder))
     before, after = (
         mean_reciprocal_rank(MultiVectorEncoder(str(tmp_path / "graft"))),

@@ -115,14 +115,6 @@ class QueryTranslations:
         """Return, for each term of a text, in order, its English words with their probabilities."""
         return [self._table.get(term, {term: 1.0}) for term in _terms(text, self._pieces)]
 
-    def words(self, text: str) -> dict[str, float]:
-        """Return the English words of a text, each with the sum of its probabilities in :meth:`terms`."""
-        weights: dict[str, float] = {}
-        for translations in self.terms(text):
-            for word, probability in translations.items():
-                weights[word] = weights.get(word, 0.0) + probability
-        return weights
-
 
 def _estimated(
     foreign: Sequence[Sequence[str]], english: Sequence[Sequence[str]]

@@ -1,6 +1,6 @@
 """What is refused before it reaches an index: unusable vectors, queries and numbers of results."""
 
-import math
+import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,6 +11,7 @@ from optical.errors import OpticalError
 from optical.index.engine import Engine
 
 UNIT_NORM_TOLERANCE = 1e-2
+_PROBABILITY_TOLERANCE = 1e-2
 
 
 def check_k(k: int, count: int) -> None:
@@ -73,17 +74,24 @@ def check_lexical(engine: Engine) -> None:
         )
 
 
-def check_words(words: Sequence[Mapping[str, float]], queries: int, engine: Engine) -> None:
-    """Raise :class:`OpticalError` unless ``engine`` can search by the weighted words of so many queries."""
+def check_terms(terms: Sequence[Sequence[Mapping[str, float]]], queries: int, engine: Engine) -> None:
+    """Raise :class:`OpticalError` unless ``engine`` can search by the translated terms of so many queries."""
     check_lexical(engine)
-    if len(words) != queries:
+    if len(terms) != queries:
         raise OpticalError(
-            f"There are words of {len(words)} queries for {queries} queries. Give those of each."
+            f"There are terms of {len(terms)} queries for {queries} queries. Give those of each."
         )
-    for each in words:
-        for word, weight in each.items():
-            if not 0 < weight < math.inf:
-                raise OpticalError(f"The word {word!r} weighs {weight}. Weights are finite and above 0.")
+    for translations in itertools.chain.from_iterable(terms):
+        for word, probability in translations.items():
+            if not 0 < probability <= 1:
+                raise OpticalError(
+                    f"The word {word!r} has probability {probability}. Give one above 0, and up to 1."
+                )
+        if (total := sum(translations.values())) > 1 + _PROBABILITY_TOLERANCE:
+            raise OpticalError(
+                f"The translations of a term, {', '.join(translations)}, have probabilities with a sum of "
+                f"{total:.3g}. Divide them by it."
+            )
 
 
 def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None:

@@ -1,7 +1,7 @@
 """What an index asks of whatever stores it: an engine with its passages, at a place with all the rest."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -32,10 +32,11 @@ class Document:
 
 @dataclass(frozen=True)
 class Found:
-    """A passage and its score for a query."""
+    """A passage and its score for a query; ``words`` is the sparse vector of its words if they were searched."""
 
     passage: Passage
     score: float
+    words: Sparse = field(default_factory=lambda: Sparse([], []))
 
 
 class Engine(Protocol):
@@ -109,16 +110,20 @@ class Engine(Protocol):
         """
 
     def search_words(
-        self, queries: Sequence[Mapping[str, float]], k: int, filter: Filter | None = None
+        self, queries: Sequence[Sparse], k: int, filter: Filter | None = None
     ) -> list[list[Found]]:
         """Return the best ``k`` passages of each query by BM25, best first; only those that have a word of it.
 
-        How rare a word is may be counted for each part of a collection, and with passages that were removed lately.
-
         Args:
-            queries: the weights of their words.
+            queries: the weights of words, by :func:`optical.index.lexical.word_index`.
             k: at least 1.
             filter: leaves out passages for which it is false.
+        """
+
+    def rarities(self, words: Sequence[int]) -> list[float]:
+        """Return what :meth:`search_words` multiplies the weight of each word by; infinity if no passage has it.
+
+        It may be counted for each part of a collection, and with passages that were removed lately.
         """
 
     def merge(self) -> None:

@@ -43,7 +43,8 @@ class Index:
     is lexical. With d dimensions, C centroids, and q queries of k passages searched at once it is at most
     40 MB + 4 d C bytes + q (1.5 kB max(1000, 10 k) + k (8 kB + a passage's text)); while passages are added, also
     32 d bytes for each token vector of a chunk + 32 kB C; while it is optimised, 512 d C bytes + 32 kB C instead. A
-    lexical index takes another 1 kB for each passage of 100 words, and 3.5 kB while it is changed. ``create`` and
+    lexical index takes another 1 kB for each passage of 100 words, and 3.5 kB while it is changed, a hybrid search
+    5 max(100, k) (20 kB + a passage's text) for each query. ``create`` and
     ``add`` remember the ids they have read, about 150 bytes each.
     """
 
@@ -242,8 +243,8 @@ class Index:
             exact: whether all passages are scored, or only 1,000 candidates (or 10 ``k``, if that is more); by
                 default all in an index of up to 8,192 passages, or without centroids.
             translations: makes the search hybrid: of an index made with ``lexical``, the 100 (or ``k``) best
-                passages are fused with those by BM25 of the query's English words, of which each counts as much as it
-                is probable (:func:`optical.collections.reciprocal_rank_fusion`).
+                passages are fused with those by the query's English words
+                (:func:`optical.bitext.structured_scores`, :func:`optical.collections.reciprocal_rank_fusion`).
 
         Raises:
             OpticalError: ``k`` is out of range, the query is empty or longer than ``encoder`` reads, ``encoder``
@@ -271,8 +272,8 @@ class Index:
         check_query_texts(queries, encoder)
         arrays = encoder.encode_query(list(queries), batch_size=batch_size, convert_to_numpy=True)
         vectors = [torch.from_numpy(each) for each in arrays]
-        words = None if translations is None else [translations.words(query) for query in queries]
-        return self.search_vectors(vectors, k, filter=filter, exact=exact, words=words)
+        terms = None if translations is None else [translations.terms(query) for query in queries]
+        return self.search_vectors(vectors, k, filter=filter, exact=exact, terms=terms)
 
     def search_vectors(
         self,
@@ -281,7 +282,7 @@ class Index:
         *,
         filter: str | None = None,
         exact: bool | None = None,
-        words: Sequence[Mapping[str, float]] | None = None,
+        terms: Sequence[Sequence[Mapping[str, float]]] | None = None,
     ) -> list[list[Hit]]:
         """:meth:`search_many` for queries that are encoded already.
 
@@ -290,13 +291,14 @@ class Index:
             k: as in :meth:`search`, like the others.
             filter: condition on the metadata.
             exact: whether all passages are scored.
-            words: the weighted English words of each query (:meth:`optical.bitext.QueryTranslations.words`), for a
-                hybrid search.
+            terms: of each query, each as its English words and their probabilities
+                (:meth:`optical.bitext.QueryTranslations.terms`), for a hybrid search. A query in English has
+                ``{word: 1.0}`` for each of its words.
 
         Raises:
             OpticalError: as :meth:`search`, or a query has the wrong shape, NaN or infinity.
         """
-        return self._search.search(queries, k, filter, exact, words)
+        return self._search.search(queries, k, filter, exact, terms)
 
     def optimise(self, *, progress: bool = False) -> None:
         """Train the centroids anew, for the passages that are there now, and rewrite the vectors compactly.

@@ -16,7 +16,7 @@ from optical.index.centroids import Sparse
 from optical.index.engine import Document, Found, IndexUnavailableError
 from optical.index.filters import Filter, Kind
 from optical.index.lexical import LexicalVectors
-from optical.index.payload import CENTROIDS, TOKENS, WORDS, field_path, passage_of, point_id
+from optical.index.payload import CENTROIDS, TOKENS, WORDS, field_path, passage_of, point_id, rarity
 from optical.index.ranking import best, largest_maxsim
 from optical.index.shard import (
     SCHEMA,
@@ -204,14 +204,19 @@ class LocalEngine:
         return self._best(asked, [largest_maxsim(query) for query in queries], k)
 
     def search_words(
-        self, queries: Sequence[Mapping[str, float]], k: int, filter: Filter | None = None
+        self, queries: Sequence[Sparse], k: int, filter: Filter | None = None
     ) -> list[list[Found]]:
         """See :meth:`optical.index.engine.Engine.search_words`."""
-        assert self.lexical is not None
         chosen = None if filter is None else edge.Filter(must=[condition(filter)])
-        sparse = [edge.SparseVector(*self.lexical.of_query(query)) for query in queries]
-        asked = [{"query": edge.Query.Nearest(each, using=WORDS), "filter": chosen} for each in sparse]
+        asked = [{**_by_words(query), "filter": chosen} for query in queries]
         return self._best(asked, [math.inf] * len(asked), k)
+
+    def rarities(self, words: Sequence[int]) -> list[float]:
+        """See :meth:`optical.index.engine.Engine.rarities`."""
+        requests = [edge.QueryRequest(limit=1, **_by_words(Sparse([word], [1.0]))) for word in words]
+        with reading(self._index):
+            found = self._shard.query_batch(edge.QueryBatchRequest(requests))
+        return [rarity(*each) for each in zip(words, found, strict=True)]
 
     def merge(self) -> None:
         """Rewrite what changes have scattered; takes time, and space for a copy."""
@@ -275,3 +280,7 @@ class LocalEngine:
                 f"The disk of {self._index} is full: {free >> 20} MB are free, and "
                 f"{(needed + _LEAST_SPACE) >> 20} MB are needed. Free some space, and give the same command again."
             )
+
+
+def _by_words(query: Sparse) -> dict[str, Any]:
+    return {"query": edge.Query.Nearest(edge.SparseVector(*query), using=WORDS), "with_vector": [WORDS]}

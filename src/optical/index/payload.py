@@ -1,11 +1,13 @@
 """How a passage is written as a point of Qdrant, wherever it is stored."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
 from optical.collections import Passage
+from optical.index.centroids import Sparse
 from optical.index.filters import Kind
 
 TOKENS, CENTROIDS, WORDS = "tokens", "centroids", "words"
@@ -47,3 +49,16 @@ def passage_of(payload: Mapping[str, Any]) -> Passage:
         for name, value in payload["metadata"].items()
     }
     return Passage(payload["id"], payload["text"], payload["title"], metadata)
+
+
+def words_of(point: Any) -> Sparse:
+    """Return the sparse vector of a point's words, empty if it has none or was read without."""
+    words = (point.vector or {}).get(WORDS)
+    return Sparse([], []) if words is None else Sparse(words.indices, words.values)
+
+
+def rarity(word: int, found: Sequence[Any]) -> float:
+    """Return what an engine multiplies a word by, for which it found these points, read with their words."""
+    values = dict(zip(*words_of(found[0]), strict=True)) if found else {}
+    # A passage that changes while it is searched may have lost the word when it is read.
+    return found[0].score / values[word] if word in values else math.inf

@@ -8,7 +8,7 @@ import torch
 
 from optical.errors import OpticalError
 from optical.index.engine import Found
-from optical.index.payload import passage_of
+from optical.index.payload import passage_of, words_of
 
 # Results beyond k, so that most ties at k are seen at once.
 _SPARE = 8
@@ -49,5 +49,5 @@ def _ranked(points: Sequence[Any], most: float, damaged: Callable[[str], Optical
     for each in points:
         if not math.isfinite(each.score) or abs(each.score) > most:
             raise damaged(f"passage {each.payload['id']!r} scores {each.score}")
-    found = [Found(passage_of(each.payload), float(each.score)) for each in points]
+    found = [Found(passage_of(each.payload), float(each.score), words_of(each)) for each in points]
     return sorted(found, key=lambda each: (-each.score, each.passage.id))

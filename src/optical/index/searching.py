@@ -9,9 +9,10 @@ import torch
 from optical.collections import MetadataValue, reciprocal_rank_fusion
 from optical.errors import OpticalError
 from optical.index.centroids import SAMPLE, Centroids, number_of_centroids
-from optical.index.checks import check_k, check_query, check_words
+from optical.index.checks import check_k, check_query, check_terms
 from optical.index.engine import Engine, Found, Place
 from optical.index.filters import Filter, parse_filter
+from optical.index.word_search import search_words
 from optical.progress import count_progress
 
 # Up to so many passages all are scored.
@@ -67,7 +68,7 @@ class CentroidSearch:
         k: int,
         filter: str | None,
         exact: bool | None,
-        words: Sequence[Mapping[str, float]] | None = None,
+        terms: Sequence[Sequence[Mapping[str, float]]] | None = None,
     ) -> list[list[Hit]]:
         """See :meth:`optical.index.Index.search_vectors`."""
         engine = self._engine
@@ -75,15 +76,15 @@ class CentroidSearch:
         check_k(k, count)
         for query in queries:
             check_query(query, engine.dimension)
-        if words is not None:
-            check_words(words, len(queries), engine)
+        if terms is not None:
+            check_terms(terms, len(queries), engine)
         queries = [query.detach().to("cpu", torch.float32) for query in queries]
         condition = None if filter is None else parse_filter(filter, engine.fields)
-        if words is None:
+        if terms is None:
             return [_hits(found) for found in self._nearest(queries, k, condition, exact, count)]
         depth = min(max(_FUSED, k), count)
         nearest = self._nearest(queries, depth, condition, exact, count)
-        lexical = engine.search_words(words, depth, condition)
+        lexical = search_words(engine, terms, depth, count, condition)
         return [_hits(_fused(each)[:k]) for each in zip(nearest, lexical, strict=True)]
 
     def _nearest(

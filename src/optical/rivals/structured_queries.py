@@ -5,27 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from optical.bitext import Bitext, QueryTranslations, words
+from optical.bitext import Bitext, Postings, QueryTranslations, length_norm, structured_scores, words
 from optical.collections import Passage, Run
-
-_K1 = 1.2
-_B = 0.75
 
 
 class ProbabilisticStructuredQueries:
-    r"""BM25 in which each foreign term stands for all its translations at once, weighted by their probability.
+    """BM25 in which each foreign term stands for all its translations at once, weighted by their probability.
 
-    For a foreign term :math:`f` and a passage :math:`D`,
-
-    .. math:: \mathrm{tf}(f, D) = \sum_e p(e \mid f)\, \mathrm{tf}(e, D), \qquad
-              \mathrm{df}(f) = \sum_e p(e \mid f)\, \mathrm{df}(e),
-
-    and a passage scores, with :math:`|D|` its length in words and :math:`\overline{|D|}` the mean,
-
-    .. math:: \sum_{f} \log\!\left(1 + \frac{N - \mathrm{df}(f) + 0.5}{\mathrm{df}(f) + 0.5}\right)
-              \frac{\mathrm{tf}(f, D)}{\mathrm{tf}(f, D) + 1.2\,(0.25 + 0.75\, |D| / \overline{|D|})}
-
-    over the terms of the query, as often as they stand in it. Terms and translations are those of
+    The formula is that of :func:`optical.bitext.structured_scores`, terms and translations are those of
     :class:`optical.bitext.QueryTranslations`.
 
     Args:
@@ -66,20 +53,14 @@ class _InvertedIndex:
             self._ids.append(passage.id)
             lengths.append(found.total())
         length = np.asarray(lengths, dtype=np.float64)
-        self._norm = _K1 * (1 - _B + _B * length / max(length.mean(), 1.0)) if len(length) else length
-        self._postings = {word: (np.asarray(places[word]), np.asarray(counts[word])) for word in places}
+        self._norms = length_norm(length, max(length.mean(), 1.0)) if len(length) else length
+        self._postings = {
+            word: Postings(np.asarray(places[word]), np.asarray(counts[word]), len(places[word]))
+            for word in places
+        }
 
     def search(self, terms: Sequence[Mapping[str, float]], depth: int) -> dict[str, float]:
         """Return the best passages for terms given by their weighted translations."""
-        scores = np.zeros(len(self._ids))
-        for translations in terms:
-            frequency, documents = np.zeros(len(self._ids)), 0.0
-            for word, probability in translations.items():
-                if word in self._postings:
-                    places, counts = self._postings[word]
-                    frequency[places] += probability * counts
-                    documents += probability * len(places)
-            rarity = np.log1p((len(self._ids) - documents + 0.5) / (documents + 0.5))
-            scores += rarity * frequency / (frequency + self._norm)
+        scores = structured_scores(terms, self._postings, self._norms, len(self._ids))
         best = np.argsort(-scores, kind="stable")[:depth]
         return {self._ids[place]: float(scores[place]) for place in best if scores[place] > 0}

@@ -29,13 +29,13 @@ WATCH_EVERY = 2.0  # seconds
 class _Query(NamedTuple):
     """What is asked: the ``k`` best passages that ``filter`` leaves, or, with 0, the token vectors.
 
-    ``words`` are those that a hybrid search looks for, too.
+    ``terms`` are those that a hybrid search looks for, too, each by its English words.
     """
 
     text: str
     k: int = 0
     filter: str | None = None
-    words: Mapping[str, float] | None = None
+    terms: Sequence[Mapping[str, float]] | None = None
 
 
 class SearchService:
@@ -117,13 +117,13 @@ class SearchService:
         encoders = self._encoders  # the same to the end, whatever is loaded meanwhile
         decision = self._decide(text, language)
         self._index.check_filter(filter)
-        words = self._words(text, language, decision) if hybrid else {}
+        terms = self._terms(text, language, decision) if hybrid else {}
         most = min(k, self.passages)
         if most == 0:
             return Answer(decision, [])
         first, *others = await asyncio.gather(
             *(
-                self._batching.submit(encoders[each], _Query(text, most, filter, words.get(each)))
+                self._batching.submit(encoders[each], _Query(text, most, filter, terms.get(each)))
                 for each in decision.languages
             ),
             return_exceptions=True,
@@ -140,7 +140,7 @@ class SearchService:
             self.metrics.searched(used, automatic=language == AUTOMATIC)
         if explained:
             found = [await self._explained(text, hit, encoders[hit.language]) for hit in found]
-        return Answer(decision, found, tuple(each for each in decision.languages if each in words))
+        return Answer(decision, found, tuple(each for each in decision.languages if each in terms))
 
     async def encode(self, text: str, language: str = AUTOMATIC) -> tuple[Decision, Vectors]:
         """Return the token vectors (tokens, dimension) of a query in its likeliest language.
@@ -189,8 +189,10 @@ class SearchService:
             )
         return Decision((language,), {language: 1.0})
 
-    def _words(self, text: str, language: str, decision: Decision) -> dict[str, Mapping[str, float]]:
-        """Return the English words that a query may mean, in those languages of ``decision`` whose encoders know."""
+    def _terms(
+        self, text: str, language: str, decision: Decision
+    ) -> dict[str, Sequence[Mapping[str, float]]]:
+        """Return the terms of a query by their English words, in those languages whose encoders know them."""
         if not self._index.lexical:
             raise RefusedError(
                 "The index has no words, which hybrid search needs. Build it again with `optical index --lexical`, or "
@@ -203,7 +205,7 @@ class SearchService:
                 f"{lacking} query translations, which hybrid search needs. Make one with `optical graft` or "
                 "`distill`, or search without hybrid."
             )
-        return {each: able[each].words(text) for each in decision.languages if each in able}
+        return {each: able[each].terms(text) for each in decision.languages if each in able}
 
     def _work(self, encoder: MultiVectorEncoder, queries: Sequence[_Query]) -> list[Any]:
         """Encode, and search with, what is good of a batch; what is not gets its exception."""
@@ -218,7 +220,7 @@ class SearchService:
                     results[place] = error
                 else:
                     # How deep rankings are fused depends on how much of them is wanted.
-                    depth = None if query.words is None else query.k
+                    depth = None if query.terms is None else query.k
                     searched.setdefault((query.filter, depth), []).append(place)
         for places in searched.values():
             hits = self._search_each([queries[each] for each in places], [results[each] for each in places])
@@ -230,12 +232,10 @@ class SearchService:
         self, queries: Sequence[_Query], vectors: Sequence[Vectors]
     ) -> Sequence[list[Hit] | Exception]:
         """Search with queries of one filter, all hybrid or none, of which each may be refused for itself."""
-        k, words = (
-            max(query.k for query in queries),
-            [each.words for each in queries if each.words is not None],
-        )
+        k = max(query.k for query in queries)
+        terms = [query.terms for query in queries if query.terms is not None]
         try:
-            found = self._index.search(vectors, k, queries[0].filter, words or None)
+            found = self._index.search(vectors, k, queries[0].filter, terms or None)
         except Exception as error:
             if len(queries) == 1 or not isinstance(error, RefusedError):
                 return [error] * len(queries)

@@ -75,7 +75,7 @@ class ServedIndex:
         vectors: Sequence[Vectors],
         k: int,
         filter: str | None,
-        words: Sequence[Mapping[str, float]] | None,
+        terms: Sequence[Sequence[Mapping[str, float]]] | None,
     ) -> list[list[Hit]]:
         """See :meth:`optical.index.Index.search_vectors`; ``k`` may be more than there are passages.
 
@@ -88,7 +88,7 @@ class ServedIndex:
         # It may have been opened again, and be another.
         self.check_filter(filter)
         try:
-            return self._best(list(map(torch.from_numpy, vectors)), min(k, self.passages), filter, words)
+            return self._best(list(map(torch.from_numpy, vectors)), min(k, self.passages), filter, terms)
         except IndexUnavailableError as error:
             self._lose(error)
             raise UnavailableError(_UNREACHABLE) from error
@@ -128,12 +128,12 @@ class ServedIndex:
         queries: Sequence[torch.Tensor],
         k: int,
         filter: str | None,
-        words: Sequence[Mapping[str, float]] | None,
+        terms: Sequence[Sequence[Mapping[str, float]]] | None,
     ) -> list[list[Hit]]:
         if k == 0:
             return [[] for _ in queries]
         try:
-            return self._index.search_vectors(queries, k, filter=filter, words=words)
+            return self._index.search_vectors(queries, k, filter=filter, terms=terms)
         except IndexUnavailableError:
             raise
         except OpticalError:
@@ -141,7 +141,7 @@ class ServedIndex:
             self.passages = self._index.count
             if k <= self.passages:
                 raise
-        return self._best(queries, self.passages, filter, words)
+        return self._best(queries, self.passages, filter, terms)
 
     def _open_again(self) -> None:
         with contextlib.suppress(OpticalError, OSError):

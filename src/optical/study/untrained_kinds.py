@@ -107,6 +107,7 @@ class StructuredQueries(SystemKind):
         *MEASURING,
         *TABLE,
         "bitext/query_translations.py",
+        "bitext/structured_queries.py",
         "bitext/words.py",
         "rivals/structured_queries.py",
     )

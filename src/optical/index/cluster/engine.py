@@ -17,7 +17,7 @@ from optical.index.cluster.schema import FIELD_INDEX, PASSAGES, condition, point
 from optical.index.engine import Document, Found, IndexUnavailableError
 from optical.index.filters import Filter, Kind
 from optical.index.lexical import LexicalVectors
-from optical.index.payload import CENTROIDS, TOKENS, WORDS, field_path, passage_of, point_id
+from optical.index.payload import CENTROIDS, TOKENS, WORDS, field_path, passage_of, point_id, rarity
 from optical.index.ranking import best, largest_maxsim
 
 # Requests at a time, and their size; a server takes up to 32 MB by default. A component takes about 14 characters.
@@ -28,6 +28,7 @@ _SEARCHED_TOGETHER = 16
 _READ_TOGETHER = 128
 _LISTED_TOGETHER = 8192
 _FETCHED_TOGETHER = 512
+_ASKED_TOGETHER = 256
 _FIELD = "optical_field:"
 
 
@@ -149,14 +150,22 @@ class ClusterEngine:
         return self._best(asked, [largest_maxsim(query) for query in queries], k)
 
     def search_words(
-        self, queries: Sequence[Mapping[str, float]], k: int, filter: Filter | None = None
+        self, queries: Sequence[Sparse], k: int, filter: Filter | None = None
     ) -> list[list[Found]]:
         """See :meth:`optical.index.engine.Engine.search_words`."""
-        assert self.lexical is not None
         chosen = None if filter is None else models.Filter(must=[condition(filter)])
-        sparse = [_sparse_vector(self.lexical.of_query(query)) for query in queries]
-        asked = [{"query": each, "using": WORDS, "filter": chosen} for each in sparse]
+        asked = [{**_by_words(query), "filter": chosen} for query in queries]
         return self._best(asked, [math.inf] * len(asked), k)
+
+    def rarities(self, words: Sequence[int]) -> list[float]:
+        """See :meth:`optical.index.engine.Engine.rarities`."""
+        found: list[float] = []
+        for start in range(0, len(words), _ASKED_TOGETHER):
+            asked = words[start : start + _ASKED_TOGETHER]
+            requests = [models.QueryRequest(limit=1, **_by_words(Sparse([word], [1.0]))) for word in asked]
+            answers = self._collection.read(QdrantClient.query_batch_points, requests)
+            found += [rarity(word, each.points) for word, each in zip(asked, answers, strict=True)]
+        return found
 
     def merge(self) -> None:
         """Nothing: the server does it by itself."""
@@ -224,6 +233,10 @@ def _pieces(documents: Iterable[Document], dimension: int) -> Iterator[list[Docu
 
 def _sparse_vector(sparse: Sparse) -> models.SparseVector:
     return models.SparseVector(indices=sparse.indices, values=sparse.values)
+
+
+def _by_words(query: Sparse) -> dict[str, Any]:
+    return {"query": _sparse_vector(query), "using": WORDS, "with_vector": [WORDS]}
 
 
 def _tensor(vectors: Mapping[str, Any]) -> torch.Tensor:
