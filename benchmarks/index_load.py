@@ -108,11 +108,11 @@ def bound(
     """
     size = 40 * MB + 4 * centroids * dimension
     size += queries * (1536 * max(CANDIDATES, 10 * k) + (TEXT + 8192) * k)
-    blocks = 32_768 * centroids
+    blocks = 16 * round(centroids**0.5) * max(adding, LEAST_MARKED)
     add = 32 * dimension * adding + blocks if adding else 0
-    optimise = 512 * dimension * centroids + blocks if optimising else 0
+    optimise = max(4 * SAMPLE * dimension * centroids, 32 * dimension * LEAST_MARKED) + blocks
     # One thread at a time changes the index.
-    return round((size + max(add, optimise)) / MB)
+    return round((size + max(add, optimise if optimising else 0)) / MB)
 
 
 def measure_size(number: int) -> dict[str, object]:
