@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optical.index.centroids import NEAREST, Centroids, number_of_centroids
+from optical.index.centroids import Centroids, number_of_centroids
 
 
 def unit(number: int, dimension: int, seed: int) -> torch.Tensor:
@@ -92,13 +92,13 @@ def test_a_mark_does_not_depend_on_the_passages_beside(
     assert Centroids(centroids.vectors.clone(), 0).of_passages(passages[:30]) == together
 
 
-@pytest.mark.parametrize("number", [1, 2, NEAREST, NEAREST + 1, 500])
+@pytest.mark.parametrize("number", [1, 2, 3, 16, 500])
 def test_a_query_weighs_what_is_nearer_than_the_next_after_the_nearest(number: int) -> None:
     vectors, query = unit(number, 16, 4), unit(5, 16, 5)
     expected = [0.0] * number
     for token in query.double():
         similarities = (vectors.double() @ token).tolist()
-        floor = sorted(similarities, reverse=True)[: NEAREST + 1][-1]
+        floor = sorted(similarities, reverse=True)[: math.isqrt(number) + 1][-1]
         for place, similarity in enumerate(similarities):
             expected[place] += max(0.0, similarity - floor)
     sparse = Centroids(vectors, 1).of_query(query)

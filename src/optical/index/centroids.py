@@ -5,8 +5,8 @@ each centroid that one of its tokens is nearest to, and a query the weight of a 
 
     w(c) = sum over its tokens q of max(0, q . c - floor(q)),
 
-where floor(q) is the similarity of the centroid that comes next after the ``NEAREST`` ones of q. The dot product of the
-two estimates MaxSim, less a sum that is the same for all passages.
+where floor(q) is the similarity of the centroid that comes next after the nearest ones of q, of which there are the
+square root of the number of centroids. The dot product of the two estimates MaxSim, less a sum that is the same for all.
 
 There are as many centroids as PLAID has, too many to compare each token with all. They come in groups, as many as
 there are in a group: training finds first the groups and then the centroids of each (hierarchical k-means, Nister and
@@ -28,8 +28,7 @@ from optical.files import replace_file
 
 ITERATIONS = 8
 # Tokens to train on for each centroid: k-means gains nothing from more (checked: 32 to 256 are alike).
-SAMPLE = 32
-NEAREST = 64
+SAMPLE = 64
 # Groups whose centroids a token is compared with.
 PROBED = 4
 _BLOCK = 8192
@@ -101,9 +100,10 @@ class Centroids:
 
     def of_query(self, query: torch.Tensor) -> Sparse:
         """Return the sparse vector of a query (tokens, dimension)."""
+        number = len(self.vectors)
         similarities = query.float() @ self.vectors.T
-        best, nearest = similarities.topk(min(NEAREST + 1, len(self.vectors)), dim=1)
-        weights = torch.zeros(len(self.vectors))
+        best, nearest = similarities.topk(min(math.isqrt(number) + 1, number), dim=1)
+        weights = torch.zeros(number)
         weights.index_add_(0, nearest.flatten(), (best - best[:, -1:]).flatten())
         indices = weights.nonzero().flatten()
         return Sparse(indices.tolist(), weights[indices].tolist())
