@@ -6,7 +6,7 @@ each centroid that one of its tokens is nearest to, and a query the weight of a 
     w(c) = sum over its tokens q of max(0, q . c - floor(q)),
 
 where floor(q) is the similarity of the centroid that comes next after the nearest ones of q, of which there are the
-square root of the number of centroids. The dot product of the two estimates MaxSim, less a sum that is the same for all.
+square root of their number. The dot product of the two estimates MaxSim, less a sum that is the same for all passages.
 
 There are as many centroids as PLAID has, too many to compare each token with all. They come in groups, as many as
 there are in a group: training finds first the groups and then the centroids of each (hierarchical k-means, Nister and
