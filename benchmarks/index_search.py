@@ -135,7 +135,7 @@ def measure_index(
             def ask(vectors: Sequence[torch.Tensor], all_: bool = all_) -> list[list[int]]:
                 return [[int(hit.id) for hit in hits] for hits in search.search(vectors, K, None, all_)]
 
-            asked = first(few, queries) if all_ else queries
+            asked = beginning(queries, few) if all_ else queries
             row = answered(
                 lambda query, ask=ask: ask([query])[0], asked, truth[language][: len(asked.vectors)]
             )
@@ -160,7 +160,7 @@ def measure_rivals(
         start = time.perf_counter()
         search, size = make(passages, folder)
         built = time.perf_counter() - start
-        asked = queries if name.startswith("faiss") else first(few, queries)
+        asked = queries if name.startswith("faiss") else beginning(queries, few)
         row = answered(
             lambda query, search=search: search(query, K), asked, truth[language][: len(asked.vectors)]
         )
@@ -173,7 +173,7 @@ def measure_rivals(
     return systems
 
 
-def first(number: int, queries: Queries) -> Queries:
+def beginning(queries: Queries, number: int) -> Queries:
     return Queries(queries.vectors[:number], queries.relevant[:number])
 
 
