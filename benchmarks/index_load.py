@@ -26,7 +26,7 @@ from machine import measured_on
 from optical.collections import Passage
 from optical.encoders import load_encoder
 from optical.index import Index
-from optical.index.centroids import number_of_centroids
+from optical.index.centroids import SAMPLE, number_of_centroids
 from optical.index.parallel import Chunk, Encoded
 from optical.index.searching import CANDIDATES
 from optical.models import TINY_EN
@@ -36,6 +36,8 @@ SIZES = (500, 1000, 2000)
 TOKENS, QUERY_TOKENS = 130, 12
 TEXT = 600
 CHANGED_TOGETHER = 256
+# Token vectors that optimising marks at a time.
+MARKED = 512 * TOKENS
 MB = 2**20
 
 
@@ -108,11 +110,11 @@ def bound(
     """
     size = 40 * MB + 4 * centroids * dimension
     size += queries * (1536 * max(CANDIDATES, 10 * k) + (TEXT + 8192) * k)
-    blocks = 32_768 * centroids
+    blocks = 16 * round(centroids**0.5) * max(adding, MARKED)
     add = 32 * dimension * adding + blocks if adding else 0
-    optimise = 512 * dimension * centroids + blocks if optimising else 0
+    optimise = max(2 * SAMPLE * (dimension + 16) * centroids, 32 * dimension * MARKED) + blocks
     # One thread at a time changes the index.
-    return round((size + max(add, optimise)) / MB)
+    return round((size + max(add, optimise if optimising else 0)) / MB)
 
 
 def measure_size(number: int) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Search in an index: candidates by centroids, all passages, and rivals, side by side.
 
 Run: python benchmarks/index_search.py [--passages 10000] [--data FOLDER [--student FOLDER]] [--queries 200]
+         [--form float16|compact] [--few 40]
 
 Without --data the vectors are synthetic. With it they are those of AfriQA's and SQuAD's English passages and of
 AfriQA's questions, encoded by all-MiniLM-L6-v2 (10,586 passages; more are mixed from their vectors), and with
@@ -32,8 +33,7 @@ from optical.index.shard import bytes_on_disk
 K = 100
 RESULTS = Path(__file__).parent / "results"
 STORED_TOGETHER = 512
-# Slow systems answer so many questions only.
-FEW = 40
+FORMS = ("float16", "compact")
 
 
 def exact(passages: Passages, queries: Sequence[torch.Tensor]) -> list[list[int]]:
@@ -93,12 +93,12 @@ def anonymous_megabytes() -> float | None:
 
 
 def measure_index(
-    workload: Workload, truth: dict[str, list[list[int]]], compact: bool, folder: Path
+    workload: Workload, truth: dict[str, list[list[int]]], form: str, few: int, folder: Path
 ) -> dict[str, dict[str, object]]:
     passages = workload.passages
     before = anonymous_megabytes()
     began = time.perf_counter()
-    engine = LocalEngine.create(folder / "shard", DIMENSION, compact=compact)
+    engine = LocalEngine.create(folder / "shard", DIMENSION, compact=form == "compact")
     for first in range(0, len(passages), STORED_TOGETHER):
         numbers = range(first, min(first + STORED_TOGETHER, len(passages)))
         # Text takes space, too: as much as a passage of Wikipedia has.
@@ -129,27 +129,26 @@ def measure_index(
         "memory_mb": None if before is None or after is None else round(after - before),
     }
     systems = {}
-    name = "compact" if compact else "float16"
     for how, all_ in (("candidates by centroids", False), ("all passages", True)):
         for language, queries in workload.queries.items():
 
             def ask(vectors: Sequence[torch.Tensor], all_: bool = all_) -> list[list[int]]:
                 return [[int(hit.id) for hit in hits] for hits in search.search(vectors, K, None, all_)]
 
-            asked = Queries(queries.vectors[:FEW], queries.relevant[:FEW]) if all_ else queries
+            asked = beginning(queries, few) if all_ else queries
             row = answered(
                 lambda query, ask=ask: ask([query])[0], asked, truth[language][: len(asked.vectors)]
             )
             start = time.perf_counter()
             ask(asked.vectors)
             row["batch_queries_per_s"] = round(len(asked.vectors) / (time.perf_counter() - start), 1)
-            systems[f"optical, {name}, {how}, {language}"] = {**row, **facts, "queries": len(asked.vectors)}
+            systems[f"optical, {form}, {how}, {language}"] = {**row, **facts, "queries": len(asked.vectors)}
     engine.close()
     return systems
 
 
 def measure_rivals(
-    workload: Workload, truth: dict[str, list[list[int]]], without: Sequence[str], folder: Path
+    workload: Workload, truth: dict[str, list[list[int]]], without: Sequence[str], few: int, folder: Path
 ) -> dict[str, dict[str, object]]:
     passages = workload.passages
     language, queries = next(iter(workload.queries.items()))
@@ -158,11 +157,10 @@ def measure_rivals(
         if len(passages) > largest or name.startswith(tuple(without)):
             continue
         print(name, file=sys.stderr, flush=True)
-        few = Queries(queries.vectors[:FEW], queries.relevant[:FEW])
         start = time.perf_counter()
         search, size = make(passages, folder)
         built = time.perf_counter() - start
-        asked = queries if name.startswith("faiss") else few
+        asked = queries if name.startswith("faiss") else beginning(queries, few)
         row = answered(
             lambda query, search=search: search(query, K), asked, truth[language][: len(asked.vectors)]
         )
@@ -173,6 +171,10 @@ def measure_rivals(
             "queries": len(asked.vectors),
         }
     return systems
+
+
+def beginning(queries: Queries, number: int) -> Queries:
+    return Queries(queries.vectors[:number], queries.relevant[:number])
 
 
 def tokens_of(queries: Queries) -> float:
@@ -196,6 +198,10 @@ def main() -> None:
     parser.add_argument(
         "--without", action="append", default=[], help="leave out rivals whose names begin so"
     )
+    parser.add_argument("--form", choices=FORMS, help="of the index; both by default, one after the other")
+    parser.add_argument(
+        "--few", type=int, default=40, help="queries for what takes long: scoring all, and slow rivals"
+    )
     parser.add_argument("--output", type=Path, help="JSON file; by default in benchmarks/results")
     options = parser.parse_args()
     if options.data is None:
@@ -205,12 +211,12 @@ def main() -> None:
     passages = workload.passages
     truth = {language: exact(passages, queries.vectors) for language, queries in workload.queries.items()}
     systems: dict[str, dict[str, object]] = {}
-    for compact in (False, True):
-        print("optical, compact" if compact else "optical, float16", file=sys.stderr, flush=True)
+    for form in FORMS if options.form is None else [options.form]:
+        print(f"optical, {form}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            systems |= measure_index(workload, truth, compact, Path(folder))
+            systems |= measure_index(workload, truth, form, options.few, Path(folder))
     with tempfile.TemporaryDirectory() as folder:
-        systems |= measure_rivals(workload, truth, options.without, Path(folder))
+        systems |= measure_rivals(workload, truth, options.without, options.few, Path(folder))
     result = {
         **measured_on(
             "faiss-cpu", "lancedb", "numpy", "optical", "qdrant-edge-py", "sentence-transformers", "torch"

@@ -492,7 +492,7 @@ def test_an_optimised_index_finds_what_it_found_before(
     index: Index, place: str, tiny_teacher: MultiVectorEncoder
 ) -> None:
     index.optimise(progress=True)
-    assert index.info["centroids"] == 64
+    assert index.info["centroids"] == 256
     index.delete(["p3"])
     index.add([passage(1, seed=8), *(passage(number) for number in range(40, 50))], tiny_teacher)
     left = [passage(1, seed=8), *(passage(number) for number in range(50) if number not in (1, 3))]

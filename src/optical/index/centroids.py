@@ -1,12 +1,21 @@
 """Centroids of token vectors, by which an inverted index finds candidates for MaxSim.
 
-The candidate stage of PLAID (Santhanam et al. 2022, arXiv 2205.09707), written as sparse vectors: a passage has a 1
-for each centroid that one of its tokens is nearest to; a query has, for the nearest centroids of each of its tokens,
-how much nearer they are than the next. Their dot product then estimates MaxSim.
+The candidate stage of PLAID (Santhanam et al. 2022, arXiv 2205.09707), written as sparse vectors. A passage has a 1 for
+each centroid that one of its tokens is nearest to, and a query the weight of a centroid c,
+
+    w(c) = sum over its tokens q of max(0, q . c - floor(q)),
+
+where floor(q) is the similarity of the centroid that comes next after the nearest ones of q, of which there are the
+square root of their number. The dot product of the two estimates MaxSim, less a sum that is the same for all passages.
+
+There are as many centroids as PLAID has, too many to compare each token with all. They come in groups, as many as
+there are in a group: training finds first the groups and then the centroids of each (hierarchical k-means, Nister and
+Stewenius 2006), and a token is compared with the centroids of the ``PROBED`` groups whose middles are nearest to it.
 """
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +29,8 @@ from optical.files import replace_file
 ITERATIONS = 8
 # Tokens to train on for each centroid: k-means gains nothing from more (checked: 32 to 256 are alike).
 SAMPLE = 64
-NEAREST = 16
+# Groups whose centroids a token is compared with.
+PROBED = 4
 _BLOCK = 8192
 
 
@@ -40,21 +50,25 @@ class Centroids:
 
     @classmethod
     def train(cls, tokens: torch.Tensor, number: int, passages: int) -> "Centroids":
-        """Find ``number`` centroids of ``tokens``, a sample (tokens, dimension), by spherical k-means.
+        """Find ``number`` centroids of ``tokens``, a sample (tokens, dimension), by hierarchical spherical k-means.
 
         The same tokens give the same centroids. Fewer tokens than ``number`` give as many centroids as tokens.
         """
         generator = torch.Generator().manual_seed(0)
-        tokens = tokens.float()
         number = min(number, len(tokens))
-        vectors = tokens[torch.randperm(len(tokens), generator=generator)[:number]].clone()
-        for _ in range(ITERATIONS):
-            nearest = _nearest(tokens, vectors)
-            sums = torch.zeros_like(vectors).index_add_(0, nearest, tokens)
-            empty = torch.bincount(nearest, minlength=number) == 0
-            sums[empty] = tokens[torch.randint(len(tokens), (int(empty.sum()),), generator=generator)]
-            vectors = torch.nn.functional.normalize(sums, dim=1)
-        return cls(vectors, passages)
+        groups = math.isqrt(number)
+        some = torch.randperm(len(tokens), generator=generator)[: SAMPLE * groups]
+        middles = _k_means(tokens[some].float(), groups, generator)
+        group = _nearest(tokens, middles).indices
+        sizes = torch.bincount(group, minlength=groups)
+        # Each group has its share of the centroids, and all shares together are their number.
+        shares = (sizes.cumsum(0) * number // len(tokens)).diff(prepend=torch.zeros(1, dtype=torch.long))
+        vectors = [
+            _k_means(tokens[group == place].float(), share, generator)
+            for place, share in enumerate(shares.tolist())
+            if share
+        ]
+        return cls(torch.cat(vectors), passages)
 
     @classmethod
     def load(cls, path: Path) -> "Centroids":
@@ -78,7 +92,7 @@ class Centroids:
 
     def of_passages(self, passages: Sequence[torch.Tensor]) -> list[Sparse]:
         """Return the sparse vector of each passage, given as (tokens, dimension)."""
-        nearest = _nearest(torch.cat(list(passages)).float(), self.vectors)
+        nearest = self._nearest(torch.cat(list(passages)).float())
         unique = [
             torch.unique(each).tolist() for each in torch.split(nearest, [len(each) for each in passages])
         ]
@@ -86,18 +100,61 @@ class Centroids:
 
     def of_query(self, query: torch.Tensor) -> Sparse:
         """Return the sparse vector of a query (tokens, dimension)."""
+        number = len(self.vectors)
         similarities = query.float() @ self.vectors.T
-        best, nearest = similarities.topk(min(NEAREST + 1, len(self.vectors)), dim=1)
-        weights = torch.zeros(len(self.vectors))
+        best, nearest = similarities.topk(min(math.isqrt(number) + 1, number), dim=1)
+        weights = torch.zeros(number)
         weights.index_add_(0, nearest.flatten(), (best - best[:, -1:]).flatten())
         indices = weights.nonzero().flatten()
         return Sparse(indices.tolist(), weights[indices].tolist())
 
+    @cached_property
+    def _groups(self) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The middles of groups of centroids, and the places of the centroids of each group."""
+        generator = torch.Generator().manual_seed(0)
+        middles = _k_means(self.vectors, math.isqrt(len(self.vectors)), generator)
+        group = _nearest(self.vectors, middles).indices
+        members = [(group == place).nonzero().flatten() for place in range(len(middles))]
+        filled = [place for place, each in enumerate(members) if len(each)]
+        return middles[filled], [members[place] for place in filled]
+
+    def _nearest(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the place of the nearest centroid for each of ``tokens``, of those in the nearest groups."""
+        middles, members = self._groups
+        probed = (tokens @ middles.T).topk(min(PROBED, len(middles)), dim=1).indices
+        best = torch.full((len(tokens),), -math.inf)
+        nearest = torch.zeros(len(tokens), dtype=torch.long)
+        for group, places in enumerate(members):
+            rows = (probed == group).any(dim=1).nonzero().flatten()
+            similarities, found = _nearest(tokens[rows], self.vectors[places])
+            better = similarities > best[rows]
+            best[rows[better]] = similarities[better]
+            nearest[rows[better]] = places[found[better]]
+        return nearest
+
 
 def number_of_centroids(tokens: int) -> int:
-    """About 4 times the square root of the number of token vectors, as a power of two."""
-    return int(2 ** math.floor(math.log2(max(4 * math.sqrt(tokens), 1))))
+    """About 16 times the square root of the number of token vectors, as a power of two, like PLAID."""
+    return int(2 ** math.floor(math.log2(max(16 * math.sqrt(tokens), 1))))
 
 
-def _nearest(tokens: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
-    return torch.cat([(block @ centroids.T).argmax(dim=1) for block in torch.split(tokens, _BLOCK)])
+class _Nearest(NamedTuple):
+    similarities: torch.Tensor
+    indices: torch.Tensor
+
+
+def _nearest(tokens: torch.Tensor, centroids: torch.Tensor) -> _Nearest:
+    found = [(block.float() @ centroids.T).max(dim=1) for block in torch.split(tokens, _BLOCK)]
+    return _Nearest(torch.cat([each.values for each in found]), torch.cat([each.indices for each in found]))
+
+
+def _k_means(tokens: torch.Tensor, number: int, generator: torch.Generator) -> torch.Tensor:
+    """Return ``number`` centroids of at least as many tokens, by spherical k-means."""
+    vectors = tokens[torch.randperm(len(tokens), generator=generator)[:number]].clone()
+    for _ in range(ITERATIONS):
+        nearest = _nearest(tokens, vectors).indices
+        sums = torch.zeros_like(vectors).index_add_(0, nearest, tokens)
+        empty = torch.bincount(nearest, minlength=number) == 0
+        sums[empty] = tokens[torch.randint(len(tokens), (int(empty.sum()),), generator=generator)]
+        vectors = torch.nn.functional.normalize(sums, dim=1)
+    return vectors

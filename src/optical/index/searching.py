@@ -17,7 +17,7 @@ from optical.progress import count_progress
 
 # Up to so many passages all are scored.
 EXACT_UP_TO = 8192
-CANDIDATES = 1000
+CANDIDATES = 1200
 # The best of each of two rankings that are fused.
 _FUSED = 100
 # With more than this share of the passages as candidates, scoring all is no slower.
@@ -124,8 +124,9 @@ class CentroidSearch:
         count = engine.count
         if count == 0:
             return
-        number = number_of_centroids(engine.token_count)
-        centroids = Centroids.train(_sample(engine, SAMPLE * number), number, count)
+        tokens = engine.token_count
+        number = number_of_centroids(tokens)
+        centroids = Centroids.train(_sample(engine, min(SAMPLE * number, tokens)), number, count)
         passages = engine.vectors()
         with count_progress("Optimising", "passages", count, shown=progress) as done:
             while chunk := list(itertools.islice(passages, _MARKED_TOGETHER)):
@@ -137,17 +138,18 @@ class CentroidSearch:
         self._place.put_centroids(centroids)
 
 
-def _sample(engine: Engine, least: int) -> torch.Tensor:
-    """Return at least so many token vectors, or all."""
+def _sample(engine: Engine, number: int) -> torch.Tensor:
+    """Return the first ``number`` token vectors, float16."""
     # Passages come in an order without meaning, so the first are a sample.
-    sample: list[torch.Tensor] = []
-    tokens = 0
+    sample = torch.empty(number, engine.dimension, dtype=torch.float16)
+    filled = 0
     for _, vectors in engine.vectors():
-        sample.append(vectors)
-        tokens += len(vectors)
-        if tokens >= least:
+        part = vectors[: number - filled]
+        sample[filled : filled + len(part)] = part
+        filled += len(part)
+        if filled == number:
             break
-    return torch.cat(sample)
+    return sample
 
 
 def _fused(rankings: Sequence[Sequence[Found]]) -> list[Found]:
