@@ -40,12 +40,7 @@ class Index:
 
     Vectors and texts stay in files, which the system keeps in its page cache as far as there is room: 2 bytes a
     component (1 if compact). What an open index takes for itself does not depend on the number of passages, unless it
-    is lexical. With d dimensions, C centroids, and q queries of k passages searched at once it is at most
-    40 MB + 4 d C bytes + q (1.5 kB max(1200, 10 k) + k (8 kB + a passage's text)); while passages are added, also
-    32 d + 16 sqrt(C) bytes for each token vector of a chunk; while it is optimised,
-    max(128 (d + 16) C, 32 d n) + 16 sqrt(C) n bytes instead, n token vectors being those of 512 passages. A lexical index takes another 1 kB for each passage of 100 words, and 3.5 kB while it is changed, a hybrid search
-    5 max(100, k) (20 kB + a passage's text) for each query. ``create`` and
-    ``add`` remember the ids they have read, about 150 bytes each.
+    is lexical; docs/how-to/index.md has the formula.
     """
 
     def __init__(self, place: Place, facts: dict[str, Any], engine: Engine) -> None:
