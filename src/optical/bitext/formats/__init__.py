@@ -72,12 +72,14 @@ def _until_cap_or_damage(
 ) -> Iterator[Pair | Malformed]:
     pairs = 0
     try:
+        if cap is None:
+            yield from items
+            return
         for item in items:
             yield item
-            if cap is not None:
-                pairs += isinstance(item, Pair)
-                if pairs == cap:
-                    return
+            pairs += isinstance(item, Pair)
+            if pairs == cap:
+                return
     except BrokenFileError as error:
         if not skip_bad:
             raise

@@ -34,7 +34,6 @@ _Flags = npt.NDArray[np.bool_]
 _UNLIKELY = -5.0
 _AGAINST = -0.5
 _FEWEST_TO_ALIGN = 40
-_CHUNK = 1 << 18
 
 
 @dataclass
@@ -47,6 +46,8 @@ class Inspection:
         misaligned: stretches [start, stop) of rows that do not belong together.
         length_ratio: the usual ratio of lengths; None for too few pairs.
         scripts: numbers of the scripts of the foreign side.
+        words: what the lexicon says of the pairs; None without one.
+        lengths: what the lengths of their sides say.
     """
 
     source: Source
@@ -56,6 +57,15 @@ class Inspection:
     length_ratio: LengthRatio | None = None
     scripts: set[int] = field(default_factory=set)
     words: WordEvidence | None = None
+    lengths: LengthEvidence = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Measure the lengths."""
+        self.measure_lengths()
+
+    def measure_lengths(self) -> None:
+        """Set ``lengths`` to what the survey says now."""
+        self.lengths = LengthEvidence.of(self.survey.english_length, self.survey.foreign_length)
 
     def mark(self, rule: Rule, found: _Flags) -> None:
         """Let ``rule`` find the rows ``found`` (n,), and no others."""
@@ -116,7 +126,7 @@ def _aligned_sample(
     inspection: Inspection, read: Callable[[Source], Survey]
 ) -> list[tuple[list[str], list[str]]]:
     """Return pairs to learn words from, with shifts put right as far as lengths show them."""
-    repair = repair_of(find_shifts(_lengths(inspection.survey)))
+    repair = repair_of(find_shifts(inspection.lengths))
     if repair is None:
         return inspection.survey.sample
     return read(replace(inspection.source, repairs=[*inspection.source.repairs, repair])).sample
@@ -126,15 +136,12 @@ def _repair(inspection: Inspection, repair: Repair | None, read: Callable[[Sourc
     if repair is not None:
         inspection.source.repairs.append(repair)
         inspection.survey = read(inspection.source)
-
-
-def _lengths(columns: Survey) -> LengthEvidence:
-    return LengthEvidence.of(columns.english_length, columns.foreign_length)
+        inspection.measure_lengths()
 
 
 def _judge_alignment(inspection: Inspection, lexicon: Lexicon, read: Callable[[Source], Survey]) -> None:
     words = _words(inspection, lexicon)
-    stretches = find_shifts(_lengths(inspection.survey), words)
+    stretches = find_shifts(inspection.lengths, words)
     inspection.misaligned = [
         (stretch.start, stretch.stop)
         for stretch in stretches
@@ -149,8 +156,7 @@ def _judge_alignment(inspection: Inspection, lexicon: Lexicon, read: Callable[[S
 
 
 def _words(inspection: Inspection, lexicon: Lexicon) -> WordEvidence:
-    columns = inspection.survey
-    return WordEvidence.of(inspection.source, _lengths(columns).doubtful(), columns.half, lexicon)
+    return WordEvidence.of(inspection.source, inspection.lengths.doubtful(), inspection.survey.half, lexicon)
 
 
 def _judge_together(inspections: Sequence[Inspection], dropping: set[Rule], scripts: set[int]) -> None:
@@ -217,11 +223,9 @@ def _judge_by_the_usual(inspection: Inspection, kept: _Flags, dropping: set[Rule
 
 
 def _unlikely(inspection: Inspection) -> _Flags:
-    rows = len(inspection.survey)
     words = inspection.words
     if words is None or not len(words.rows):
-        return np.zeros(rows, np.bool_)
-    lengths = _lengths(inspection.survey)
-    evidence = np.concatenate([lengths(at, min(at + _CHUNK, rows))[:, 0] for at in range(0, rows, _CHUNK)])
+        return np.zeros(len(inspection.survey), np.bool_)
+    evidence = inspection.lengths.as_they_stand()
     evidence[words.rows] += words.alone
     return np.asarray(evidence < _UNLIKELY)

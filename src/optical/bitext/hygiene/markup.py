@@ -30,8 +30,8 @@ _FIRST, _SECOND = codes_of("bwhH"), codes_of("'\"wtT")
 
 def may_have_markup(lines: Lines) -> npt.NDArray[np.bool_]:
     """Return (n,) whether a text has a sign that debris has, or begins as a print of bytes or an address does."""
-    first, second = (lines.codes.take(lines.starts + place, mode="clip") for place in (0, 1))
-    begins = np.isin(first, _FIRST) & np.isin(second, _SECOND)
+    first, second = (lines.codes.take(lines.starts + place, mode="clip")[:, None] for place in (0, 1))
+    begins = (first == _FIRST).any(axis=1) & (second == _SECOND).any(axis=1)
     return np.asarray(lines.have(DEBRIS) | begins)
 
 

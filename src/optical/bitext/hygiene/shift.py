@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, compress
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from optical.bitext.hygiene.lexicon import Lexicon
 from optical.bitext.hygiene.repair import REACH, Repair, Segment
 from optical.bitext.hygiene.stretches import Stretch, find_stretches
 from optical.bitext.hygiene.survey import MOST_CHARACTERS, Source
-from optical.bitext.pairs import Malformed
+from optical.bitext.pairs import Pair
 from optical.bitext.words import words
 
 _Reals = npt.NDArray[np.float32]
@@ -55,12 +55,11 @@ class LengthEvidence:
             e, f = english[at : at + _BLOCK + 2 * REACH], foreign[at : at + _BLOCK + 2 * REACH]
             if len(e) < _BLOCK // 2:
                 continue
-            ratios = [log_ratio(np.roll(e, -offset), f) for offset in OFFSETS]
-            best.append(
-                min(
-                    (float(1.4826 * np.median(np.abs(r - np.median(r)))), float(np.median(r))) for r in ratios
-                )
-            )
+            partners = (np.arange(len(e)) + np.array(OFFSETS)[:, None]) % len(e)
+            ratios = log_ratio(e[partners], f)
+            centres = np.median(ratios, axis=1)
+            deviations = 1.4826 * np.median(np.abs(ratios - centres[:, None]), axis=1)
+            best.append(min(zip(deviations.tolist(), centres.tolist(), strict=True)))
         if not best:
             return cls(english, foreign, 0.0, 1.0, 1.0)
         deviation, centre = (float(np.median(values)) for values in zip(*best, strict=True))
@@ -76,31 +75,41 @@ class LengthEvidence:
     def __call__(self, start: int, stop: int) -> _Reals:
         """Return (stop - start, states) log-likelihood ratios against a random sentence; "unrelated" is 0."""
         result = np.zeros((stop - start, len(OFFSETS) + 1), dtype=np.float32)
-        if self.random_deviation < _TELLING * self.deviation:
+        if self._tells_nothing():
             return result
-        rows = np.arange(start, stop)
         for state, offset in enumerate(OFFSETS):
-            partner = rows + offset
-            there = (partner >= 0) & (partner < len(self.english))
-            off = log_ratio(self.english[partner[there]], self.foreign[rows[there]]) - self.centre
-            narrow, wide = (
-                np.exp(-0.5 * (off / d) ** 2) / d for d in (self.deviation, self.random_deviation)
+            first = max(start, -offset)
+            last = max(first, min(stop, len(self.english) - offset))
+            result[:, state] = np.log(_OUTLIERS)
+            result[first - start : last - start, state] = self._ratios(
+                self.english[first + offset : last + offset], self.foreign[first:last]
             )
-            wide = np.maximum(wide, 1e-6)
-            ratio = np.log((1 - _OUTLIERS) * narrow / wide + _OUTLIERS)
-            result[there, state] = np.clip(ratio, -_MOST_EVIDENCE, _MOST_EVIDENCE)
-            result[~there, state] = np.log(_OUTLIERS)
         return result
+
+    def as_they_stand(self) -> _Reals:
+        """Return (n,) the log-likelihood ratio of each row at offset 0."""
+        rows = len(self.english)
+        if self._tells_nothing():
+            return np.zeros(rows, dtype=np.float32)
+        parts = [slice(at, at + _EVERYTHING) for at in range(0, rows, _EVERYTHING)]
+        return np.concatenate([self._ratios(self.english[part], self.foreign[part]) for part in parts])
+
+    def _tells_nothing(self) -> bool:
+        return self.random_deviation < _TELLING * self.deviation
+
+    def _ratios(self, english: npt.NDArray[np.uint16], foreign: npt.NDArray[np.uint16]) -> _Reals:
+        off = log_ratio(english, foreign) - self.centre
+        narrow, wide = (np.exp(-0.5 * (off / d) ** 2) / d for d in (self.deviation, self.random_deviation))
+        wide = np.maximum(wide, 1e-6)
+        ratio = np.log((1 - _OUTLIERS) * narrow / wide + _OUTLIERS)
+        return np.asarray(np.clip(ratio, -_MOST_EVIDENCE, _MOST_EVIDENCE), dtype=np.float32)
 
     def doubtful(self) -> npt.NDArray[np.bool_]:
         """Return (n,) whether lengths alone leave it open that a row is aligned: all rows of a small bitext."""
         rows = len(self.english)
         if rows <= _EVERYTHING:
             return np.ones(rows, dtype=np.bool_)
-        own = np.concatenate(
-            [self(at, min(at + _EVERYTHING, rows))[:, 0] for at in range(0, rows, _EVERYTHING)]
-        )
-        windows = np.add.reduceat(own, np.arange(0, rows, _DOUBT)) < 0
+        windows = np.add.reduceat(self.as_they_stand(), np.arange(0, rows, _DOUBT)) < 0
         return np.repeat(windows, _DOUBT)[:rows]
 
 
@@ -125,10 +134,12 @@ class WordEvidence:
         rows = np.flatnonzero(asked)
         scores = np.full((len(rows), len(OFFSETS)), np.nan, dtype=np.float32)
         if len(rows):
-            nearby = np.convolve(asked, np.ones(2 * REACH + 1), mode="same") > 0
+            nearby = np.convolve(asked, np.ones(2 * REACH + 1), mode="same")[: len(asked)] > 0
             window = deque([_NOTHING] * REACH, maxlen=2 * REACH + 1)
+            # Rows that are not nearby are left out: none of them is within reach of one asked about.
+            middles = chain([-1] * REACH, np.flatnonzero(nearby).tolist())
             done = 0
-            for row, entry in enumerate(chain(_words(source, nearby), [_NOTHING] * REACH), start=-REACH):
+            for row, entry in zip(middles, chain(_words(source, nearby), [_NOTHING] * REACH), strict=True):
                 window.append(entry)
                 if row >= 0 and asked[row]:
                     units = lexicon.units(window[REACH][1])
@@ -149,16 +160,10 @@ class WordEvidence:
 
 
 def _words(source: Source, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[frozenset[str], list[str]]]:
-    row = 0
-    for pair in source.pairs():
-        if isinstance(pair, Malformed):
-            continue
-        if wanted[row]:
-            english, foreign = (words(text[:MOST_CHARACTERS]) for text in pair[:2])
-            yield frozenset(english), foreign
-        else:
-            yield _NOTHING
-        row += 1
+    pairs = (pair for pair in source.pairs() if isinstance(pair, Pair))
+    for pair in compress(pairs, wanted.tolist()):
+        english, foreign = (words(text[:MOST_CHARACTERS]) for text in pair[:2])
+        yield frozenset(english), foreign
 
 
 def find_shifts(lengths: LengthEvidence, words: WordEvidence | None = None) -> list[Stretch]:
