@@ -132,10 +132,10 @@ def test_no_worker_outlives_the_command_and_a_rerun_goes_on(
         assert build.poll() is None
         workers = psutil.Process(build.pid).children()
     os.killpg(build.pid, signal_)
-    _, error = build.communicate(timeout=60)
+    _, error = build.communicate(timeout=300)
     assert build.returncode == (130 if signal_ == signal.SIGINT else -9)
     assert b"Traceback" not in error
-    _, alive = psutil.wait_procs(workers, timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=300)
     assert alive == []
     again = LocalWorkers(teacher, 2) if answered else None
     Index.create(index, tiny_teacher, wanted, workers=again).close()
