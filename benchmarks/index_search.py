@@ -128,6 +128,7 @@ def measure_index(
         "centroids": len(search.centroids.vectors),
         "memory_mb": None if before is None or after is None else round(after - before),
     }
+    print(f"  built in {optimised - began:.0f} s", file=sys.stderr, flush=True)
     systems = {}
     for how, all_ in (("candidates by centroids", False), ("all passages", True)):
         for language, queries in workload.queries.items():

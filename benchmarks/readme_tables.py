@@ -17,6 +17,7 @@ TABLES = {
     "bitext-cleaning.json": speed_tables.bitext_cleaning,
     "cleaned-bitext.json": quality_tables.cleaned_bitext,
     "index-search-real-10586.json": speed_tables.search,
+    "index-search-real-10586-same-queries.json": speed_tables.search,
     "index-search-real-100000.json": speed_tables.search,
     "index-search-synthetic-10000.json": speed_tables.search,
     "transport-cpu.json": speed_tables.transport,
