@@ -3,7 +3,7 @@ import math
 import bm25s
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical.bitext import Postings, length_norm, structured_scores
@@ -43,6 +43,7 @@ def rarity(documents: float) -> float:
     return math.log(1 + (3 - documents + 0.5) / (documents + 0.5))
 
 
+@settings(deadline=None)
 @given(TEXTS, st.lists(st.sampled_from(WORDS), max_size=3))
 def test_of_terms_with_one_meaning_it_is_bm25(texts: list[list[str]], query: list[str]) -> None:
     rival = bm25s.BM25(k1=1.2, b=0.75, method="lucene")
@@ -53,6 +54,7 @@ def test_of_terms_with_one_meaning_it_is_bm25(texts: list[list[str]], query: lis
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+@settings(deadline=None)
 @given(TEXTS, TERMS)
 def test_some_passages_score_as_among_all_and_frequencies_may_be_relative(
     texts: list[list[str]], terms: list[dict[str, float]]

@@ -43,13 +43,14 @@ def centroids(passages: list[torch.Tensor]) -> Centroids:
     number=st.integers(1, 400),
     seed=st.integers(0, 1000),
 )
-def test_any_tokens_give_the_number_asked_for_or_as_many_as_there_are(
+def test_any_tokens_give_distinct_centroids_no_more_than_asked_for_or_than_there_are_tokens(
     tokens: int, distinct: int, number: int, seed: int
 ) -> None:
     sample = unit(distinct, 6, seed).repeat(tokens, 1)[:tokens].half()
     centroids = Centroids.train(sample, number, 7)
-    assert centroids.vectors.shape == (min(number, tokens), 6)
-    assert torch.allclose(centroids.vectors.norm(dim=1), torch.ones(min(number, tokens)))
+    assert 1 <= len(centroids.vectors) <= min(number, tokens)
+    assert len(centroids.vectors.unique(dim=0)) == len(centroids.vectors)
+    assert torch.allclose(centroids.vectors.norm(dim=1), torch.ones(len(centroids.vectors)))
     assert centroids.passages == 7
     assert torch.equal(Centroids.train(sample, number, 7).vectors, centroids.vectors)
     # Marks are distinct centroids, at least one, at most as many as the passage has vectors.
@@ -136,3 +137,12 @@ def test_the_number_of_centroids_is_the_power_of_two_below_16_times_the_root(tok
     number = number_of_centroids(tokens)
     assert math.log2(number).is_integer()
     assert number <= 16 * math.sqrt(tokens) < 2 * number
+
+
+def test_a_vector_that_most_tokens_share_is_found_by_it() -> None:
+    frequent, others = unit(1, 8, 1), unit(399, 8, 2)
+    centroids = Centroids.train(torch.cat([frequent.repeat(601, 1), others]), 256, 10)
+    assert len(centroids.vectors) > 64
+    (mark,) = centroids.of_passages([frequent])
+    asked = centroids.of_query(frequent)
+    assert mark.indices[0] == asked.indices[max(range(len(asked.values)), key=asked.values.__getitem__)]

@@ -241,6 +241,18 @@ def test_a_damaged_manifest_is_explained(tmp_path: Path, tiny_teacher: MultiVect
             Index.open(path)
 
 
+def test_many_queries_and_many_words_find_what_each_finds_alone(index: Index) -> None:
+    terms = [TRANSLATIONS.terms(query) for query in QUERIES] * 5
+    # More words than a server is asked for at a time.
+    terms[3] = [*of_themselves(*(f"word{number}" for number in range(300))), *terms[3]]
+    found = search_words(index._engine, terms, 7, index.count)
+    for query, together in zip(terms, found, strict=True):
+        alone = search_words(index._engine, [query], 7, index.count)[0]
+        assert [(each.passage.id, each.score) for each in together] == [
+            (each.passage.id, each.score) for each in alone
+        ]
+
+
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
@@ -248,7 +260,7 @@ def test_a_damaged_manifest_is_explained(tmp_path: Path, tiny_teacher: MultiVect
         ([[{"river": math.nan}]], "'river' has probability nan"),
         ([[{"river": 1.0}, {"river": 1.5}]], "'river' has probability 1.5"),
         ([[{"river": 0.0}]], "'river' has probability 0.0"),
-        ([[{"river": 0.8, "lake": 0.7}]], "a term, river, lake, .* sum of 1.5. Divide"),
+        ([[{"river": 0.8, "lake": 0.7}]], "translations river, lake have .* sum of 1.5. Divide"),
     ],
 )
 def test_unusable_terms_are_refused_and_the_index_is_not_to_blame(

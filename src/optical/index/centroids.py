@@ -6,11 +6,13 @@ each centroid that one of its tokens is nearest to, and a query the weight of a 
     w(c) = sum over its tokens q of max(0, q . c - floor(q)),
 
 where floor(q) is the similarity of the centroid that comes next after the nearest ones of q, of which there are the
-square root of their number. The dot product of the two estimates MaxSim, less a sum that is the same for all passages.
+square root of their number. The dot product of the two stands for MaxSim less a sum that is the same for all passages.
+It sums over all centroids of a passage where MaxSim takes the best, and so favours long passages a little.
 
 There are as many centroids as PLAID has, too many to compare each token with all. They come in groups, as many as
 there are in a group: training finds first the groups and then the centroids of each (hierarchical k-means, Nister and
-Stewenius 2006), and a token is compared with the centroids of the ``PROBED`` groups whose middles are nearest to it.
+Stewenius 2006). Only the centroids are kept: to mark passages, groups are found again by k-means of the centroids, and
+a token is compared with the centroids of the ``PROBED`` groups whose middles are nearest to it.
 """
 
 import math
@@ -52,7 +54,8 @@ class Centroids:
     def train(cls, tokens: torch.Tensor, number: int, passages: int) -> "Centroids":
         """Find ``number`` centroids of ``tokens``, a sample (tokens, dimension), by hierarchical spherical k-means.
 
-        The same tokens give the same centroids. Fewer tokens than ``number`` give as many centroids as tokens.
+        The same tokens give the same centroids. Fewer tokens than ``number`` give as many centroids as tokens. Equal
+        centroids are kept once, as many of them would be all that a query looks at.
         """
         generator = torch.Generator().manual_seed(0)
         number = min(number, len(tokens))
@@ -68,7 +71,7 @@ class Centroids:
             for place, share in enumerate(shares.tolist())
             if share
         ]
-        return cls(torch.cat(vectors), passages)
+        return cls(torch.unique(torch.cat(vectors), dim=0), passages)
 
     @classmethod
     def load(cls, path: Path) -> "Centroids":

@@ -1,6 +1,5 @@
 """What is refused before it reaches an index: unusable vectors, queries and numbers of results."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -81,17 +80,18 @@ def check_terms(terms: Sequence[Sequence[Mapping[str, float]]], queries: int, en
         raise OpticalError(
             f"There are terms of {len(terms)} queries for {queries} queries. Give those of each."
         )
-    for translations in itertools.chain.from_iterable(terms):
-        for word, probability in translations.items():
-            if not 0 < probability <= 1:
+    for place, query in enumerate(terms):
+        for translations in query:
+            for word, probability in translations.items():
+                if not 0 < probability <= 1 + _PROBABILITY_TOLERANCE:
+                    raise OpticalError(
+                        f"terms[{place}]: {word!r} has probability {probability}. Give one above 0, and up to 1."
+                    )
+            if (total := sum(translations.values())) > 1 + _PROBABILITY_TOLERANCE:
                 raise OpticalError(
-                    f"The word {word!r} has probability {probability}. Give one above 0, and up to 1."
+                    f"terms[{place}]: the translations {', '.join(translations)} have probabilities with a sum of "
+                    f"{total:.3g}. Divide them by it."
                 )
-        if (total := sum(translations.values())) > 1 + _PROBABILITY_TOLERANCE:
-            raise OpticalError(
-                f"The translations of a term, {', '.join(translations)}, have probabilities with a sum of "
-                f"{total:.3g}. Divide them by it."
-            )
 
 
 def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None:

@@ -139,7 +139,7 @@ class CentroidSearch:
 
 
 def _sample(engine: Engine, number: int) -> torch.Tensor:
-    """Return the first ``number`` token vectors, float16."""
+    """Return the first ``number`` token vectors, float16; fewer if others have removed some meanwhile."""
     # Passages come in an order without meaning, so the first are a sample.
     sample = torch.empty(number, engine.dimension, dtype=torch.float16)
     filled = 0
@@ -149,7 +149,7 @@ def _sample(engine: Engine, number: int) -> torch.Tensor:
         filled += len(part)
         if filled == number:
             break
-    return sample
+    return sample[:filled]
 
 
 def _fused(rankings: Sequence[Sequence[Found]]) -> list[Found]:

@@ -21,6 +21,8 @@ from optical.index.lexical import relative_frequency, word_index
 
 # Candidates for each passage wanted; checked: 10 or all are no better in the first 100, and 3 a little worse.
 _CANDIDATES = 5
+# Queries whose candidates, with texts and words, are in memory at a time.
+_SEARCHED_TOGETHER = 8
 
 
 def search_words(
@@ -30,9 +32,10 @@ def search_words(
     count: int,
     filter: Filter | None = None,
 ) -> list[list[Found]]:
-    """Return the best ``k`` passages of each query by :func:`optical.bitext.structured_scores`, best first.
+    """Return passages of each query by :func:`optical.bitext.structured_scores`, best first.
 
-    Only those that have a translation of a term are returned; equal scores are in the order of ids.
+    They are the best ``k`` of the 5 ``k`` that the engine finds. Only those that have a translation of a term are
+    returned; equal scores are in the order of ids.
 
     Args:
         engine: has lexical vectors.
@@ -43,17 +46,26 @@ def search_words(
     """
     hashed = [[_by_index(translations) for translations in terms] for terms in queries]
     sums = [_sum(terms) for terms in hashed]
-    found = engine.search_words(sums, _CANDIDATES * k, filter)
     words = list(dict.fromkeys(word for each in sums for word in each.indices))
-    # BM25's rarity, solved for the number of documents.
-    documents = {
-        word: max(0.0, (count + 1) * math.exp(-rarity) - 0.5)
-        for word, rarity in zip(words, engine.rarities(words), strict=True)
-    }
-    return [
-        _ranked(terms, candidates, documents, count)[:k]
-        for terms, candidates in zip(hashed, found, strict=True)
-    ]
+    rarities = zip(words, engine.rarities(words), strict=True)
+    documents = {word: _documents(rarity, count) for word, rarity in rarities}
+    ranked: list[list[Found]] = []
+    for start in range(0, len(queries), _SEARCHED_TOGETHER):
+        chunk = slice(start, start + _SEARCHED_TOGETHER)
+        found = engine.search_words(sums[chunk], _CANDIDATES * k, filter)
+        for terms, candidates in zip(hashed[chunk], found, strict=True):
+            ranked.append(_ranked(terms, candidates, documents, count)[:k])
+    return ranked
+
+
+def _documents(rarity: float, count: int) -> float:
+    """Return how many of ``count`` passages have a word, from its rarity in BM25.
+
+    An engine may count passages that were removed, or those of a part of the collection; what cannot be is mended.
+    """
+    if math.isinf(rarity):
+        return 0.0
+    return min(max(1.0, (count + 1) * math.exp(-rarity) - 0.5), float(count))
 
 
 def _by_index(translations: Mapping[str, float]) -> dict[int, float]:
@@ -93,6 +105,8 @@ def _ranked(
     }
     scores = structured_scores(terms, postings, np.ones(len(candidates)), count)
     ranked = [
-        Found(candidate.passage, float(score)) for candidate, score in zip(candidates, scores, strict=True)
+        Found(candidate.passage, float(score))
+        for candidate, score in zip(candidates, scores, strict=True)
+        if score > 0  # its words may have changed since it was found
     ]
     return sorted(ranked, key=lambda each: (-each.score, each.passage.id))

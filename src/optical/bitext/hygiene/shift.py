@@ -134,10 +134,10 @@ class WordEvidence:
         rows = np.flatnonzero(asked)
         scores = np.full((len(rows), len(OFFSETS)), np.nan, dtype=np.float32)
         if len(rows):
-            nearby = np.convolve(asked, np.ones(2 * REACH + 1), mode="same")[: len(asked)] > 0
+            nearby = np.convolve(asked, np.ones(2 * REACH + 1))[REACH : REACH + len(asked)] > 0
             window = deque([_NOTHING] * REACH, maxlen=2 * REACH + 1)
             # Rows that are not nearby are left out: none of them is within reach of one asked about.
-            middles = chain([-1] * REACH, np.flatnonzero(nearby).tolist())
+            middles = chain([-1] * REACH, map(int, np.flatnonzero(nearby)))
             done = 0
             for row, entry in zip(middles, chain(_words(source, nearby), [_NOTHING] * REACH), strict=True):
                 window.append(entry)
@@ -161,7 +161,7 @@ class WordEvidence:
 
 def _words(source: Source, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[frozenset[str], list[str]]]:
     pairs = (pair for pair in source.pairs() if isinstance(pair, Pair))
-    for pair in compress(pairs, wanted.tolist()):
+    for pair in compress(pairs, wanted.tobytes()):
         english, foreign = (words(text[:MOST_CHARACTERS]) for text in pair[:2])
         yield frozenset(english), foreign
 
