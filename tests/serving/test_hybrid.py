@@ -7,8 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 from sentence_transformers import MultiVectorEncoder
 
+from optical.bitext import words
 from optical.client import Client
 from optical.encoders import load_query_translations
 from optical.encoders.artefact import TRANSLATIONS_FILE
@@ -22,16 +24,24 @@ from .conftest import PAIRS, Made, serving
 QUERIES = [foreign for _, foreign in PAIRS[:8]]
 
 
+@pytest.fixture(scope="session")
+def encoders(made: Made, with_words: Made) -> dict[str, str]:
+    """Of sw, which has translations; of en, which needs none; and of am, which has none."""
+    return {**with_words.encoders, "am": made.encoders["sw"]}
+
+
 @pytest.fixture
-def service(with_words: Made, tmp_path: Path) -> Iterator[SearchService]:
-    service = SearchService(with_words.copy_index(tmp_path), with_words.encoders)
+def service(with_words: Made, encoders: dict[str, str], tmp_path: Path) -> Iterator[SearchService]:
+    service = SearchService(with_words.copy_index(tmp_path), encoders)
     yield service
     service.close()
 
 
 @pytest.fixture(scope="module")
-def url(with_words: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    service = SearchService(with_words.copy_index(tmp_path_factory.mktemp("url")), with_words.encoders)
+def url(
+    with_words: Made, encoders: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    service = SearchService(with_words.copy_index(tmp_path_factory.mktemp("url")), encoders)
     with serving(create_application(service, Settings(rate=100_000), Keys({}))) as url:
         yield url
 
@@ -72,6 +82,27 @@ def test_hybrid_searches_find_what_the_index_finds_beside_others_in_a_batch(
     assert all(each.hit.score > 1 for answer in plain for each in answer.found)
 
 
+def test_english_is_searched_by_its_own_words(
+    service: SearchService, with_words: Made, tmp_path: Path
+) -> None:
+    queries = [PAIRS[0][0], PAIRS[1][0].upper(), f"{PAIRS[2][0]}?!", "?"]
+
+    async def together() -> list[Answer]:
+        return await asyncio.gather(*(service.search(each, "en", 5, hybrid=True) for each in queries))
+
+    answers = asyncio.run(together())
+    plain = asyncio.run(service.search(queries[0], "en", 5))
+    service.close()
+    teacher = MultiVectorEncoder(with_words.encoders["en"], device="cpu")
+    vectors = [torch.from_numpy(each) for each in teacher.encode_query(queries, convert_to_numpy=True)]
+    terms = [[{word: 1.0} for word in words(query)] for query in queries]
+    with Index.open(tmp_path / "index") as index:
+        expected = index.search_vectors(vectors, 5, terms=terms)
+    assert [found(each) for each in answers] == [[(hit.id, hit.score) for hit in hits] for hits in expected]
+    assert {each.hybrid for each in answers} == {("en",)}
+    assert found(answers[0]) != found(plain)
+
+
 def test_more_than_is_fused_by_default_leaves_others_as_they_are(service: SearchService) -> None:
     async def together() -> list[Answer]:
         return await asyncio.gather(*(service.search(QUERIES[0], "sw", k, hybrid=True) for k in (3, 60, 1)))
@@ -83,27 +114,27 @@ def test_more_than_is_fused_by_default_leaves_others_as_they_are(service: Search
 
 
 def test_an_unsure_query_is_searched_by_words_where_that_is_possible(service: SearchService) -> None:
-    both = Decision(("en", "sw"), {"en": 0.5, "sw": 0.5})
-    service._routing.decide = lambda text: both  # type: ignore[method-assign]
+    both = Decision(("am", "sw"), {"am": 0.5, "sw": 0.5})
+    service._loaded.routing.decide = lambda text: both  # type: ignore[method-assign]
 
     async def ask(language: str, hybrid: bool) -> Answer:
         return await service.search(QUERIES[1], language, 60, hybrid=hybrid)
 
     answer = asyncio.run(ask("auto", True))
-    assert answer.decision.languages == ("en", "sw")
+    assert answer.decision.languages == ("am", "sw")
     assert answer.hybrid == ("sw",)
     expected: dict[str, float] = {}
-    for single in (asyncio.run(ask("en", False)), asyncio.run(ask("sw", True))):
+    for single in (asyncio.run(ask("am", False)), asyncio.run(ask("sw", True))):
         for each in single.found:
             expected[each.hit.id] = expected.get(each.hit.id, 0) + 1 / (60 + each.hit.rank)
     assert found(answer) == sorted(expected.items(), key=lambda item: (-item[1], item[0]))[:60]
 
 
 def test_a_language_that_is_told_and_has_no_translations_is_searched_without(service: SearchService) -> None:
-    english = Decision(("en",), {"en": 0.9, "sw": 0.1})
-    service._routing.decide = lambda text: english  # type: ignore[method-assign]
-    plain = asyncio.run(service.search(PAIRS[0][0], "en"))
-    answer = asyncio.run(service.search(PAIRS[0][0], hybrid=True))
+    amharic = Decision(("am",), {"am": 0.9, "sw": 0.1})
+    service._loaded.routing.decide = lambda text: amharic  # type: ignore[method-assign]
+    plain = asyncio.run(service.search(QUERIES[0], "am"))
+    answer = asyncio.run(service.search(QUERIES[0], hybrid=True))
     assert answer.hybrid == ()
     assert found(answer) == found(plain)
 
@@ -111,7 +142,11 @@ def test_a_language_that_is_told_and_has_no_translations_is_searched_without(ser
 def test_over_http_with_explanations_and_through_the_client(url: str) -> None:
     with httpx.Client(base_url=url, timeout=30) as http:
         languages = http.get("/languages").json()
-        assert languages == {"languages": ["sw", "en"], "hybrid": ["sw"], "identifier": "py3langid"}
+        assert languages == {
+            "languages": ["sw", "en", "am"],
+            "hybrid": ["sw", "en"],
+            "identifier": "py3langid",
+        }
         body = {"text": QUERIES[2], "lang": "sw", "k": 4, "hybrid": True, "explain": True}
         answer = http.post("/search", json=body).json()
         assert answer["hybrid"] == ["sw"]
@@ -126,10 +161,12 @@ def test_over_http_with_explanations_and_through_the_client(url: str) -> None:
         assert [each.id for each in results.hits] == [each["id"] for each in answer["hits"]]
         assert client.search(QUERIES[2], "sw", k=4).hybrid == []
         with pytest.raises(
-            OpticalError, match=r"422: The encoder for en has no query translations.*optical graft"
+            OpticalError,
+            match=r"422: The encoder for am has no usable query translations.*"
+            r"Choose auto or one of: sw, en, or search without hybrid.*`optical graft`",
         ):
-            client.search("river", "en", hybrid=True)
-        assert len(client.search("river", "en", k=4).hits) == 4
+            client.search("river", "am", hybrid=True)
+        assert len(client.search("river", "am", k=4).hits) == 4
 
 
 def test_an_index_without_words_says_how_to_get_some(live: str) -> None:
@@ -146,8 +183,8 @@ def test_an_index_without_words_says_how_to_get_some(live: str) -> None:
 def test_where_no_encoder_has_translations_that_is_said(
     made: Made, with_words: Made, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service = SearchService(with_words.copy_index(tmp_path), made.encoders)
-    with pytest.raises(RefusedError, match="No encoder has query translations"):
+    service = SearchService(with_words.copy_index(tmp_path), {"sw": made.encoders["sw"]})
+    with pytest.raises(RefusedError, match=r"No encoder has usable query translations.*`optical graft`"):
         asyncio.run(service.search("river", hybrid=True))
     assert service.hybrid_languages == []
     service.close()
@@ -164,12 +201,21 @@ def test_translations_come_and_go_with_a_reload(
     (copied / TRANSLATIONS_FILE).write_bytes(content[:50])
     asyncio.run(service.reload())
     assert "is damaged" in caplog.text
-    with pytest.raises(RefusedError, match="query translations"):
+    with pytest.raises(RefusedError, match="has usable query translations"):
         asyncio.run(service.search(QUERIES[0], "sw", hybrid=True))
     (copied / TRANSLATIONS_FILE).write_bytes(content)
     asyncio.run(service.reload())
     assert found(asyncio.run(service.search(QUERIES[0], hybrid=True))) == found(before)
     service.close()
+
+
+def come_back(service: SearchService, folder: Path, other: Made) -> None:
+    """Put another index in the place of the service's, as others may do on a server, and let it notice."""
+    service._index.close()
+    (folder / "index").rename(folder / "before")
+    other.copy_index(folder)
+    service._index._lose(OpticalError("gone"))
+    service._index.probe()
 
 
 def test_an_index_that_comes_back_without_words_refuses_and_is_not_lost(
@@ -179,11 +225,7 @@ def test_an_index_that_comes_back_without_words_refuses_and_is_not_lost(
         asked = [service.search(QUERIES[0], "sw", 3, hybrid=hybrid) for hybrid in (True, False)]
         tasks = [asyncio.create_task(each) for each in asked]
         await asyncio.sleep(0)  # they are waiting, and were checked with the index before
-        service._index.close()
-        (tmp_path / "index").rename(tmp_path / "before")
-        made.copy_index(tmp_path)
-        service._index._lose(OpticalError("gone"))
-        service._index.probe()
+        come_back(service, tmp_path, made)
         refused, plain = await asyncio.gather(*tasks, return_exceptions=True)
         assert isinstance(refused, RefusedError)
         assert "optical index --lexical" in str(refused)
@@ -192,3 +234,36 @@ def test_an_index_that_comes_back_without_words_refuses_and_is_not_lost(
         assert service.hybrid_languages == []
 
     asyncio.run(ask())
+
+
+def test_what_the_index_refuses_the_runner_up_is_not_left_out_silently(
+    service: SearchService, made: Made, tmp_path: Path
+) -> None:
+    both = Decision(("am", "sw"), {"am": 0.5, "sw": 0.5})
+    service._loaded.routing.decide = lambda text: both  # type: ignore[method-assign]
+
+    async def ask() -> Answer:
+        task = asyncio.create_task(service.search(QUERIES[0], hybrid=True))
+        await asyncio.sleep(0)
+        come_back(service, tmp_path, made)
+        return await task
+
+    with pytest.raises(RefusedError, match="optical index --lexical"):
+        asyncio.run(ask())
+
+
+def test_an_index_that_comes_back_with_words_is_searched_by_them(
+    made: Made, with_words: Made, tmp_path: Path
+) -> None:
+    service = SearchService(made.copy_index(tmp_path), with_words.encoders)
+    with pytest.raises(RefusedError, match="The index has no words"):
+        asyncio.run(service.search(QUERIES[0], "sw", hybrid=True))
+    assert service.hybrid_languages == []
+    come_back(service, tmp_path, with_words)
+    assert service.hybrid_languages == ["sw", "en"]
+    answer = asyncio.run(service.search(QUERIES[0], "sw", 5, filter="year < 2050", hybrid=True))
+    service.close()
+    encoder = MultiVectorEncoder(with_words.encoders["sw"], device="cpu")
+    expected = direct(with_words, encoder, tmp_path, 5)[0]
+    assert answer.hybrid == ("sw",)
+    assert found(answer) == [(hit.id, hit.score) for hit in expected]

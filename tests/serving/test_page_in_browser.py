@@ -13,6 +13,7 @@ from optical.collections import Passage
 from optical.encoders import load_encoder
 from optical.index import Index
 from optical.serving import Keys, SearchService, Settings, create_application, new_key
+from optical.serving.languages import Decision
 
 from .conftest import EXAMPLES, PAIRS, Made, serving
 
@@ -236,10 +237,12 @@ def test_a_filter_is_picked_written_and_refused(visit: Open) -> None:
 
 
 def test_words_are_matched_on_request_where_that_is_possible(
-    visit: Open, with_words: Made, tmp_path: Path
+    visit: Open, made: Made, with_words: Made, tmp_path: Path
 ) -> None:
-    with_words_service = SearchService(with_words.copy_index(tmp_path), with_words.encoders)
-    with serving(create_application(with_words_service, Settings(rate=100_000), Keys({}))) as url:
+    encoders = {"sw": with_words.encoders["sw"], "am": made.encoders["sw"]}  # am has no translations
+    service = SearchService(with_words.copy_index(tmp_path), encoders)
+    service._loaded.routing.decide = lambda text: Decision(("sw",), {"sw": 1.0})  # type: ignore[method-assign]
+    with serving(create_application(service, Settings(rate=100_000), Keys({}))) as url:
         page = visit(url, bypass_csp=True, viewport={"width": 320, "height": 800})
         asked = page.get_by_label("Also match words")
         expect(asked).not_to_be_checked()
@@ -253,11 +256,21 @@ def test_words_are_matched_on_request_where_that_is_possible(
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
         with page.expect_request("**/search") as request:
-            page.select_option("#language", "en")
+            page.select_option("#language", "am")
         assert request.value.post_data_json["hybrid"] is False
         expect(asked).to_be_hidden()
         page.select_option("#language", "sw")
         expect(asked).to_be_checked()
+        expect(page.locator("#status")).to_have_text("10 passages found.")
+        service._loaded.routing.decide = lambda text: Decision(("am",), {"am": 1.0})  # type: ignore[method-assign]
+        page.select_option("#language", "auto")
+        expect(page.locator("#status")).to_have_text("10 passages found. Words were not matched in Amharic.")
+        service._index.lexical = False  # as after it was built again, which the page learns from the refusal
+        page.click("#search > .line button")
+        expect(page.locator("#problem")).to_contain_text("The index has no words")
+        expect(page.locator("#by-words")).to_be_hidden()
+        page.click("#search > .line button")
+        expect(page.locator(".passage")).to_have_count(10)
         page.context.close()
     page = visit()
     ask(page, FOREIGN)

@@ -82,7 +82,7 @@ def test_an_exported_query_side_encodes_the_batches_and_finds_the_same(
 
 
 def test_a_reload_frees_the_encoders_before(service: SearchService) -> None:
-    before = weakref.ref(service._encoders["sw"])
+    before = weakref.ref(service._loaded.encoders["sw"])
     asyncio.run(service.search("river", k=1))
     asyncio.run(service.reload())
     assert before() is None
@@ -204,7 +204,7 @@ def encoding(
     service: SearchService, monkeypatch: pytest.MonkeyPatch, change: Callable[[str, np.ndarray], np.ndarray]
 ) -> None:
     """Make the encoder give changed vectors, as one with broken weights would."""
-    encoder = service._encoders["sw"]
+    encoder = service._loaded.encoders["sw"]
     encode = encoder.encode_query
 
     def changed(texts: list[str], **options: object) -> list[np.ndarray]:
@@ -285,7 +285,7 @@ def test_a_runner_up_that_cannot_read_the_query_is_left_out(made: Made, tmp_path
     # Each word is one token in one language, and many in the other.
     query = " ".join([DICTIONARY["river"]] * 40)
     both = Decision(("sw", "en"), {"sw": 0.5, "en": 0.5})
-    service._routing.decide = lambda text: both  # type: ignore[method-assign]
+    service._loaded.routing.decide = lambda text: both  # type: ignore[method-assign]
     answer = asyncio.run(service.search(query, k=3))
     assert answer.decision.languages == ("sw",)
     assert {each.language for each in answer.found} == {"sw"}
@@ -301,11 +301,12 @@ def test_hits_and_explanations_come_from_the_same_encoder(
 
     def explained(query: str, passage: str, encoder: MultiVectorEncoder) -> Explanation:
         used.append(encoder)
-        service._encoders = {"sw": MultiVectorEncoder(made.encoders["en"], device="cpu")}
+        other = {"sw": MultiVectorEncoder(made.encoders["en"], device="cpu")}
+        service._loaded = service._loaded._replace(encoders=other)
         return explain(query, passage, encoder)
 
     monkeypatch.setattr(search_module, "explain", explained)
-    before = service._encoders["sw"]
+    before = service._loaded.encoders["sw"]
     asyncio.run(service.search("river", k=2, explained=True))
     assert used == [before, before]
 

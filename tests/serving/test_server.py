@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Callable
 
 import pytest
 import uvicorn
@@ -20,12 +21,20 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("answered")(scope, receive, send)
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what comes soon; where something is broken it never comes, and the test is to fail and not to hang."""
+    for _ in range(6000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    pytest.fail("What the test waits for has not come.")
+
+
 async def start(listener: socket.socket) -> tuple[_Server, "asyncio.Task[None]"]:
     listen(listener)
     server = _Server(uvicorn.Config(answer, log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve([listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     return server, serving
 
 
@@ -34,8 +43,7 @@ def test_no_piece_of_an_answer_waits_for_the_one_before_to_be_acknowledged() -> 
         listener = bind("127.0.0.1", 0)
         server, serving = await start(listener)
         _, writer = await asyncio.open_connection(*listener.getsockname())
-        while not server.server_state.connections:
-            await asyncio.sleep(0.01)
+        await until(lambda: server.server_state.connections)
         found = {
             connection.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             for connection in server.server_state.connections
@@ -53,11 +61,9 @@ def test_a_connection_that_was_made_before_the_end_gets_its_answer() -> None:
         listener = bind("127.0.0.1", 0)
         server, serving = await start(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
-        while not server.server_state.connections:
-            await asyncio.sleep(0.01)
+        await until(lambda: server.server_state.connections)
         server.should_exit = True
-        while not listener_is_deaf(listener):
-            await asyncio.sleep(0.005)
+        await until(lambda: listener_is_deaf(listener))
         writer.write(REQUEST)
         received = await reader.read()
         writer.close()
@@ -109,8 +115,7 @@ def test_a_reload_that_is_asked_for_during_another_follows_it() -> None:
         task = asyncio.create_task(_reload_whenever(asked, service))
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGHUP)
-            while service.reloads == 0:
-                await asyncio.sleep(0.001)
+            await until(lambda: service.reloads)
             await asyncio.sleep(0.01)
         assert service.reloads == 1
         service.go_on.set()

@@ -15,6 +15,10 @@ class RefusedError(OpticalError):
     """A request that its sender can mend."""
 
 
+class UnreadableError(RefusedError):
+    """A query that an encoder cannot read, though another may."""
+
+
 class UnavailableError(OpticalError):
     """The index cannot be reached now."""
 

@@ -10,7 +10,7 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.errors import OpticalError
 from optical.index.checks import check_query, check_query_texts
-from optical.serving.answers import RefusedError
+from optical.serving.answers import UnreadableError
 from optical.serving.batching import LARGEST_BATCH
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
@@ -30,11 +30,11 @@ def check_searchable(vectors: Vectors, dimension: int) -> None:
     """Check what an encoder made of a query.
 
     Raises:
-        RefusedError: there is nothing.
+        UnreadableError: there is nothing.
         OpticalError: it is not (tokens, ``dimension``), or has NaN or infinity.
     """
     if len(vectors) == 0:
-        raise RefusedError("The encoder finds nothing to search for in the query. Give it other words.")
+        raise UnreadableError("The encoder finds nothing to search for in the query. Give it other words.")
     check_query(torch.from_numpy(vectors), dimension)
 
 
@@ -42,7 +42,7 @@ def _unreadable(encoder: MultiVectorEncoder, text: str) -> Exception | None:
     try:
         check_query_texts([text], encoder)
     except OpticalError as error:
-        return RefusedError(str(error))
+        return UnreadableError(str(error))
     except Exception as error:
         return error
     return None

@@ -1,31 +1,34 @@
 """The encoders of a service, loaded together."""
 
 import logging
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from sentence_transformers import MultiVectorEncoder
 
-from optical.bitext import QueryTranslations
+from optical.bitext import QueryTranslations, words
 from optical.encoders import find_query_translations, fingerprint, load_query_encoder
 from optical.errors import OpticalError
 from optical.serving.encoding import check_searchable
-from optical.serving.languages import LanguageRouting
+from optical.serving.languages import ENGLISH, LanguageRouting
 from optical.serving.served_index import ServedIndex
 
 logger = logging.getLogger(__name__)
 
+# Of a query by their English words, as :meth:`optical.bitext.QueryTranslations.terms`.
+Terms: TypeAlias = Callable[[str], Sequence[Mapping[str, float]]]
+
 
 class Loaded(NamedTuple):
-    """Encoders by language, the query translations of those that have some, and what tells the languages."""
+    """Encoders by language, the terms of queries in those that have a way to English, and what tells the languages."""
 
     encoders: dict[str, MultiVectorEncoder]
-    translations: dict[str, QueryTranslations]
+    terms: dict[str, Terms]
     routing: LanguageRouting
 
 
 def load(sources: Mapping[str, str], index: ServedIndex) -> Loaded:
-    """Load encoders for an index; their translations only if it has words.
+    """Load encoders for an index, and their translations even if it has no words now: it may come back with some.
 
     Args:
         sources: folders or Hub ids by language.
@@ -34,7 +37,8 @@ def load(sources: Mapping[str, str], index: ServedIndex) -> Loaded:
     Raises:
         OpticalError: one cannot be loaded, or belongs to another teacher than the index.
     """
-    encoders, translations = {}, {}
+    encoders: dict[str, MultiVectorEncoder] = {}
+    terms: dict[str, Terms] = {}
     for language, source in sources.items():
         encoder = load_query_encoder(source)
         teacher = fingerprint(encoder)
@@ -46,9 +50,17 @@ def load(sources: Mapping[str, str], index: ServedIndex) -> Loaded:
         # The first is slow, and may find something wrong.
         check_searchable(encoder.encode_query(["?"], convert_to_numpy=True)[0], index.dimension)
         encoders[language] = encoder
-        if index.lexical and (table := _translations_of(source)) is not None:
-            translations[language] = table
-    return Loaded(encoders, translations, LanguageRouting(encoders))
+        translations = _translations_of(source)
+        if translations is not None:
+            terms[language] = translations.terms
+        elif language == ENGLISH:
+            terms[language] = _own_words
+    return Loaded(encoders, terms, LanguageRouting(encoders))
+
+
+def _own_words(text: str) -> list[Mapping[str, float]]:
+    """Return the terms of a query in English, which needs no translation."""
+    return [{word: 1.0} for word in words(text)]
 
 
 def _translations_of(source: str) -> QueryTranslations | None:
@@ -56,5 +68,5 @@ def _translations_of(source: str) -> QueryTranslations | None:
         return find_query_translations(source)
     except OpticalError as error:
         # Only hybrid searches need them: no reason not to serve an encoder that is in the cache of a machine offline.
-        logger.warning("%s Until the next reload there are no hybrid searches with this encoder.", error)
+        logger.warning("%s Until the next reload hybrid searches do without its translations.", error)
         return None

@@ -59,8 +59,8 @@ class SearchRequest(_Request):
         bool,
         Field(
             strict=True,
-            description="Search by the words of the query's translations, too. GET /languages tells in which "
-            f"languages that is possible; with {AUTOMATIC!r} it is done where it is.",
+            description="Search by words, too: those of the query's translations, or in English its own. GET "
+            f"/languages tells in which languages that is possible; with {AUTOMATIC!r} it is done where it is.",
         ),
     ] = False
 
@@ -100,7 +100,7 @@ class PassageSpan(Span):
 
 
 class WordMatch(BaseModel):
-    """A word of the query, the word of the passage that answers it, and what that adds to the score."""
+    """A word of the query, the word of the passage that answers it, and what that adds to their MaxSim."""
 
     query: Span
     passage: PassageSpan
@@ -108,7 +108,11 @@ class WordMatch(BaseModel):
 
 
 class ExplanationAnswer(BaseModel):
-    """How the score comes about: the matches, and ``rest`` from tokens that are no words."""
+    """How the MaxSim of query and passage comes about: the matches, and ``rest`` from tokens that are no words.
+
+    Together they sum to it. They do not sum to the score of the hit where that is fused: of two languages, or of a
+    search by words, too.
+    """
 
     matches: list[WordMatch]
     rest: float

@@ -14,7 +14,7 @@ from optical.errors import OpticalError
 from optical.explanation import explain
 from optical.index import Hit
 from optical.index.filters import Kind
-from optical.serving.answers import Answer, Found, RefusedError, fused
+from optical.serving.answers import Answer, Found, RefusedError, UnreadableError, fused
 from optical.serving.batching import Batching
 from optical.serving.encoding import Vectors, check_searchable, encode_each
 from optical.serving.languages import Decision, LanguageRouting
@@ -57,7 +57,7 @@ class SearchService:
         self._sources = dict(encoders)
         self._index = ServedIndex(index)
         try:
-            self._encoders, self._translations, self._routing = load(self._sources, self._index)
+            self._loaded = load(self._sources, self._index)
         except BaseException:
             self._index.close()
             raise
@@ -76,12 +76,12 @@ class SearchService:
     @property
     def hybrid_languages(self) -> list[str]:
         """The languages that can be searched by words, too; none if the index has no words."""
-        return list(self._translations) if self._index.lexical else []
+        return list(self._loaded.terms) if self._index.lexical else []
 
     @property
     def routing(self) -> LanguageRouting:
         """What tells languages."""
-        return self._routing
+        return self._loaded.routing
 
     @property
     def passages(self) -> int:
@@ -114,21 +114,21 @@ class SearchService:
             UnavailableError: the index cannot be reached.
         """
         self._index.require_ready()  # nobody is to wait for a server that is away
-        encoders = self._encoders  # the same to the end, whatever is loaded meanwhile
-        decision = self._decide(text, language)
+        loaded = self._loaded  # the same to the end, whatever is loaded meanwhile
+        decision = self._decide(text, language, loaded)
         self._index.check_filter(filter)
-        terms = self._terms(text, language, decision) if hybrid else {}
+        terms = self._terms(text, language, decision, loaded) if hybrid else {}
         most = min(k, self.passages)
         if most == 0:
             return Answer(decision, [])
         first, *others = await asyncio.gather(
             *(
-                self._batching.submit(encoders[each], _Query(text, most, filter, terms.get(each)))
+                self._batching.submit(loaded.encoders[each], _Query(text, most, filter, terms.get(each)))
                 for each in decision.languages
             ),
             return_exceptions=True,
         )
-        if others and isinstance(others[0], RefusedError):  # the runner-up may read less than the first
+        if others and isinstance(others[0], UnreadableError):  # the runner-up may read less than the first
             others, decision = [], dataclasses.replace(decision, languages=decision.languages[:1])
         lists: list[list[Hit]] = []
         for each in (first, *others):
@@ -139,7 +139,7 @@ class SearchService:
         for used in decision.languages:
             self.metrics.searched(used, automatic=language == AUTOMATIC)
         if explained:
-            found = [await self._explained(text, hit, encoders[hit.language]) for hit in found]
+            found = [await self._explained(text, hit, loaded.encoders[hit.language]) for hit in found]
         return Answer(decision, found, tuple(each for each in decision.languages if each in terms))
 
     async def encode(self, text: str, language: str = AUTOMATIC) -> tuple[Decision, Vectors]:
@@ -148,8 +148,9 @@ class SearchService:
         Raises:
             RefusedError: the query is empty or too long for its encoder, or the language unknown.
         """
-        decision = self._decide(text, language)
-        encoder = self._encoders[decision.languages[0]]
+        loaded = self._loaded
+        decision = self._decide(text, language, loaded)
+        encoder = loaded.encoders[decision.languages[0]]
         return decision, await self._batching.submit(encoder, _Query(text))
 
     async def reload(self) -> None:
@@ -176,13 +177,13 @@ class SearchService:
         self._index.close()
 
     def _take(self, fresh: Loaded) -> None:
-        self._encoders, self._translations, self._routing = fresh
+        self._loaded = fresh
 
-    def _decide(self, text: str, language: str) -> Decision:
+    def _decide(self, text: str, language: str, loaded: Loaded) -> Decision:
         if not text.strip():
             raise RefusedError("The query is empty. Give it at least one word.")
         if language == AUTOMATIC:
-            return self._routing.decide(text)
+            return loaded.routing.decide(text)
         if language not in self._sources:
             raise RefusedError(
                 f"There is no encoder for {language!r}. Choose {AUTOMATIC} or one of: {', '.join(self._sources)}."
@@ -190,22 +191,27 @@ class SearchService:
         return Decision((language,), {language: 1.0})
 
     def _terms(
-        self, text: str, language: str, decision: Decision
+        self, text: str, language: str, decision: Decision, loaded: Loaded
     ) -> dict[str, Sequence[Mapping[str, float]]]:
-        """Return the terms of a query by their English words, in those languages whose encoders know them."""
+        """Return the terms of a query by their English words, in those languages where they are known."""
         if not self._index.lexical:
             raise RefusedError(
                 "The index has no words, which hybrid search needs. Build it again with `optical index --lexical`, or "
                 "search without hybrid."
             )
-        able = self._translations
-        if not able or (language != AUTOMATIC and language not in able):
-            lacking = f"The encoder for {language} has no" if able else "No encoder has"
+        able = loaded.terms
+        if not able:
             raise RefusedError(
-                f"{lacking} query translations, which hybrid search needs. Make one with `optical graft` or "
-                "`distill`, or search without hybrid."
+                "No encoder has usable query translations, which hybrid search needs. Search without hybrid, or make "
+                "an encoder with `optical graft` or `distill`."
             )
-        return {each: able[each].terms(text) for each in decision.languages if each in able}
+        if language != AUTOMATIC and language not in able:
+            raise RefusedError(
+                f"The encoder for {language} has no usable query translations, which hybrid search needs. Choose "
+                f"{AUTOMATIC} or one of: {', '.join(able)}, or search without hybrid, or make an encoder with `optical "
+                "graft` or `distill`."
+            )
+        return {each: able[each](text) for each in decision.languages if each in able}
 
     def _work(self, encoder: MultiVectorEncoder, queries: Sequence[_Query]) -> list[Any]:
         """Encode, and search with, what is good of a batch; what is not gets its exception."""

@@ -56,10 +56,11 @@ async function search() {
   element("found").setAttribute("aria-busy", "true");
   element("status").textContent = say("searching");
   element("status").classList.add("busy");
+  let body;
   try {
     if (!service) await load();
     const chosen = language.value || AUTOMATIC;
-    const body = {
+    body = {
       text,
       lang: chosen,
       k: PASSAGES,
@@ -68,10 +69,13 @@ async function search() {
       hybrid: hybrid.checked && hasWords(),
     };
     const answer = await ask("search", body, signal);
-    latest = { text, chosen, answer, filtered: body.filter !== null };
+    latest = { text, chosen, answer, filtered: body.filter !== null, byWords: body.hybrid };
     if (answer.language.languages.length === 1) set(query, text, answer.language.languages[0]);
   } catch (error) {
     if (error.name === "AbortError") return; // the next search goes on
+    // What can be searched by words may have changed; if that cannot be asked now, what was known stays.
+    if (error.status === 422 && body?.hybrid) await load().catch(() => {});
+    if (signal.aborted) return;
     latest = undefined;
     fail(error);
   }
@@ -112,8 +116,15 @@ function status(count) {
   if (problem || !service) return "";
   if (service.passages === 0) return say("emptyIndex");
   if (!latest) return say("passages", { count: service.passages });
-  if (count) return say("found", { count });
+  if (count) return `${say("found", { count })} ${withoutWords()}`.trim();
   return `${say("nothing")} ${say(latest.filtered ? "nothingFilterHelp" : "nothingHelp")}`;
+}
+
+// In which languages words were asked for, and not searched by.
+function withoutWords() {
+  const { language, hybrid } = latest.answer;
+  const lacking = language.languages.filter((code) => latest.byWords && !hybrid.includes(code));
+  return lacking.length ? say("notByWords", { languages: listed(lacking.map((code) => languageName(code))) }) : "";
 }
 
 function drawProblem() {
@@ -209,6 +220,7 @@ function drawExamples() {
         query.value = text;
         if (service.identifier !== "none") language.value = AUTOMATIC;
         typed();
+        drawHybrid();
         search();
       });
       return make("li", "", button);
