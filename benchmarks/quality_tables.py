@@ -26,10 +26,7 @@ def distillation(file: Path) -> str:
         ]
         cells.insert(1, f"{row['share_of_ceiling']:.1%}")
         lines.append(f"| {name} | {row['seeds']} | {' | '.join(cells)} |")
-    lines += ["", "| MRR@10 | difference | p | p (Holm) |", "|---|---|---|---|"]
-    for name, test in result["tests"].items():
-        p_values = f"{test['p_value']:.2g} | {test['adjusted_p_value']:.2g}"
-        lines.append(f"| {name} | {test['difference']:+.3f} | {p_values} |")
+    lines += comparisons("MRR@10", result["tests"])
     lines += ["", f"Paired randomisation over questions. Made by `{result['command']}`."]
     return "\n".join(lines) + "\n"
 
@@ -147,9 +144,14 @@ def cleaned_bitext(file: Path) -> str:
     for name, row in result["rows"].items():
         mean = sum(row["distilled"]) / len(row["distilled"])
         lines.append(f"| {name} | {row['pairs']:,} | {row['graft']:.3f} | {mean:.3f} |")
-    lines += ["", "| distilled | difference | p | p (Holm) |", "|---|---|---|---|"]
-    for name, test in result["tests"].items():
-        p_values = f"{test['p_value']:.2g} | {test['adjusted_p_value']:.2g}"
-        lines.append(f"| {name} | {test['difference']:+.3f} | {p_values} |")
+    lines += comparisons("distilled", result["tests"])
     lines += ["", f"Paired randomisation over questions. Made by `{result['command']}`."]
     return "\n".join(lines) + "\n"
+
+
+def comparisons(what: str, tests: dict[str, dict[str, float]]) -> list[str]:
+    lines = ["", f"| {what} | difference | p | p (Holm) |", "|---|---|---|---|"]
+    for name, test in tests.items():
+        p_values = f"{test['p_value']:.2g} | {test['adjusted_p_value']:.2g}"
+        lines.append(f"| {name} | {test['difference']:+.3f} | {p_values} |")
+    return lines
