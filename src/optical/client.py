@@ -105,9 +105,7 @@ class Client:
         Raises:
             OpticalError: the service refuses the request (its message says why), or does not answer.
         """
-        answer = self._ask(
-            "POST", "/search", _body(text=text, lang=lang, k=k, filter=filter, explain=explain, hybrid=hybrid)
-        )
+        answer = self._ask("POST", "/search", _body(text, lang, k, filter, explain, hybrid))
         return _results(answer, self._http.base_url)
 
     def languages(self) -> list[str]:
@@ -163,9 +161,7 @@ class AsyncClient:
         hybrid: bool = False,
     ) -> Results:
         """See :meth:`Client.search`."""
-        answer = await self._ask(
-            "POST", "/search", _body(text=text, lang=lang, k=k, filter=filter, explain=explain, hybrid=hybrid)
-        )
+        answer = await self._ask("POST", "/search", _body(text, lang, k, filter, explain, hybrid))
         return _results(answer, self._http.base_url)
 
     async def languages(self) -> list[str]:
@@ -225,7 +221,8 @@ def _shown(url: httpx.URL) -> str:
     return str(url.copy_with(userinfo=b""))
 
 
-def _body(**body: Any) -> dict[str, Any]:
+def _body(text: str, lang: str, k: int, filter: str | None, explain: bool, hybrid: bool) -> dict[str, Any]:
+    body = {"text": text, "lang": lang, "k": k, "filter": filter, "explain": explain, "hybrid": hybrid}
     if not _is_text(body):
         raise OpticalError(
             "The query, its language or its filter has half a character (a lone surrogate), which cannot be sent. "

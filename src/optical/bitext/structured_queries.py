@@ -64,9 +64,8 @@ def structured_scores(
                 places, frequencies, documents_of_word = postings[word]
                 frequency[places] += probability * frequencies
                 documents += probability * documents_of_word
-        documents = min(
-            documents, passages
-        )  # it may be more by rounding, and a rarity below 0 would turn the ranking
+        # By rounding it may be more than there are, and a rarity below 0 would turn the ranking.
+        documents = min(documents, passages)
         rarity = np.log1p((passages - documents + 0.5) / (documents + 0.5))
         scores += rarity * frequency / (frequency + norms)
     return scores

@@ -10,6 +10,7 @@ from optical.encoders.loading import (
     load_query_translations,
     load_transformer,
     project_tokens,
+    query_translations_at_hand,
 )
 from optical.encoders.onnx_queries import export_onnx, load_query_encoder
 from optical.encoders.sides import (
@@ -44,6 +45,7 @@ __all__ = [
     "query_limit",
     "query_modules",
     "query_transformer",
+    "query_translations_at_hand",
     "read_provenance",
     "save_artefact",
     "versions",

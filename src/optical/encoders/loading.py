@@ -93,6 +93,22 @@ def find_query_translations(name_or_folder: str | Path) -> QueryTranslations | N
     return QueryTranslations.load(path) if path.is_file() else None
 
 
+def query_translations_at_hand(name_or_folder: str | Path, otherwise: str) -> QueryTranslations | None:
+    """Load the translation table of an encoder, or return None if it has none or it cannot be had now.
+
+    Only hybrid searches need it: no reason not to use an encoder that is in the cache of a machine offline.
+
+    Args:
+        name_or_folder: Hub id or folder.
+        otherwise: what follows if it cannot be had, a sentence for the warning.
+    """
+    try:
+        return find_query_translations(name_or_folder)
+    except OpticalError as error:
+        logger.warning("%s %s", error, otherwise)
+        return None
+
+
 def _not_fetched(name: str) -> OpticalError:
     return OpticalError(
         f"{TRANSLATIONS_FILE} of {name} could not be fetched from the Hub. Check the network and your access to it, or "

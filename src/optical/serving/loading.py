@@ -1,19 +1,16 @@
 """The encoders of a service, loaded together."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from sentence_transformers import MultiVectorEncoder
 
-from optical.bitext import QueryTranslations, words
-from optical.encoders import find_query_translations, fingerprint, load_query_encoder
+from optical.bitext import words
+from optical.encoders import fingerprint, load_query_encoder, query_translations_at_hand
 from optical.errors import OpticalError
 from optical.serving.encoding import check_searchable
 from optical.serving.languages import ENGLISH, LanguageRouting
 from optical.serving.served_index import ServedIndex
-
-logger = logging.getLogger(__name__)
 
 # Of a query by their English words, as :meth:`optical.bitext.QueryTranslations.terms`.
 Terms: TypeAlias = Callable[[str], Sequence[Mapping[str, float]]]
@@ -50,7 +47,9 @@ def load(sources: Mapping[str, str], index: ServedIndex) -> Loaded:
         # The first is slow, and may find something wrong.
         check_searchable(encoder.encode_query(["?"], convert_to_numpy=True)[0], index.dimension)
         encoders[language] = encoder
-        translations = _translations_of(source)
+        translations = query_translations_at_hand(
+            source, "Until the next reload hybrid searches do without its translations."
+        )
         if translations is not None:
             terms[language] = translations.terms
         elif language == ENGLISH:
@@ -61,12 +60,3 @@ def load(sources: Mapping[str, str], index: ServedIndex) -> Loaded:
 def _own_words(text: str) -> list[Mapping[str, float]]:
     """Return the terms of a query in English, which needs no translation."""
     return [{word: 1.0} for word in words(text)]
-
-
-def _translations_of(source: str) -> QueryTranslations | None:
-    try:
-        return find_query_translations(source)
-    except OpticalError as error:
-        # Only hybrid searches need them: no reason not to serve an encoder that is in the cache of a machine offline.
-        logger.warning("%s Until the next reload hybrid searches do without its translations.", error)
-        return None

@@ -1,6 +1,5 @@
 """A supervised run from judged queries to saved artefact."""
 
-import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from optical.distillation.settings import identity
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.trainer import make_trainer
 from optical.distillation.untrained import load_teacher, read_origin, untrained_student
-from optical.encoders import find_query_translations, fingerprint
+from optical.encoders import fingerprint, query_translations_at_hand
 from optical.errors import OpticalError
 from optical.files import require_absent
 from optical.supervision.batches import QueryCollator, draw_rows
@@ -26,8 +25,6 @@ from optical.supervision.examples import JudgedQueries, read_judged_queries, req
 from optical.supervision.passage_vectors import passage_vectors
 from optical.supervision.ranking_loss import RankingLoss, parse_terms
 from optical.supervision.settings import SupervisionSettings, needs_bitext
-
-logger = logging.getLogger(__name__)
 
 
 def supervise(
@@ -91,7 +88,11 @@ def supervise(
     with work_folder(target, identity(chosen, sides, examples.digest() + pairs.digest()), state) as work:
         folder = work if cache is None else Path(cache)
         with state.main_process_first():
-            table = None if len(pairs) else _translations_of(chosen.student)
+            table = None
+            if not len(pairs):
+                table = query_translations_at_hand(
+                    chosen.student, "The new student will have no translations for hybrid searches."
+                )
             start = untrained_student(chosen.student, encoder, pairs, chosen.seed, cache=folder, work=work)
             vectors = passage_vectors(encoder, examples.passages, folder, progress=progress)
             english = None
@@ -130,16 +131,6 @@ def supervise(
             table = QueryTranslations.estimate(pairs)
         save_outcome(outcome, target, made_from, state, started, table)
     return outcome.encoder
-
-
-def _translations_of(student: str) -> QueryTranslations | None:
-    """Return what a student that was there before brings of its own bitext, if that is at hand."""
-    try:
-        return find_query_translations(student)
-    except OpticalError as error:
-        # Only hybrid searches need them: no reason to refuse an encoder that is in the cache of a machine offline.
-        logger.warning("%s The new student will have no translations for hybrid searches.", error)
-        return None
 
 
 def _require_matching(
