@@ -2,6 +2,7 @@
 
 import os
 import resource
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,12 @@ def largest_file(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def copy_index(index: Path, copy: Path) -> None:
+    """Copy an index, holes and all: of the 200 MB that its files reserve a small one fills 2 MB."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-R", str(index), str(copy)], check=True)
 
 
 @pytest.fixture(scope="session")

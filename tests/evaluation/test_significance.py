@@ -1,18 +1,19 @@
-"""The randomisation test against SciPy, Holm's method against closed testing."""
+"""The randomisation test against exact fractions and SciPy, Holm's method against closed testing."""
 
 import math
-from itertools import combinations
+from fractions import Fraction
+from itertools import combinations, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from optical.evaluation import holm, paired_randomisation
 
 
-def scipy_p_value(first: list[float], second: list[float], samples: float = math.inf) -> float:
+def scipy_p_value(first: list[float], second: list[float], samples: int) -> float:
     result = stats.permutation_test(
         (first, second),
         lambda a, b, axis: np.mean(a - b, axis=axis),
@@ -24,15 +25,24 @@ def scipy_p_value(first: list[float], second: list[float], samples: float = math
     return float(result.pvalue)
 
 
-reciprocal_ranks = st.sampled_from([0.0, *(1 / rank for rank in range(1, 11))])
+reciprocal_ranks = st.sampled_from([Fraction(0), *(Fraction(1, rank) for rank in range(1, 11))])
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(reciprocal_ranks, reciprocal_ranks), min_size=1, max_size=8))
-def test_exact_p_value_agrees_with_scipy(pairs: list[tuple[float, float]]) -> None:
-    first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    expected = 1.0 if len(pairs) == 1 else scipy_p_value(first, second)
-    assert paired_randomisation(first, second) == pytest.approx(expected)
+@example(
+    [(Fraction(0), Fraction(1, 2)), *[(Fraction(1, 5), Fraction(0))] * 2, (Fraction(1, 5), Fraction(1, 10))]
+)
+def test_p_value_is_that_of_exact_fractions(pairs: list[tuple[Fraction, Fraction]]) -> None:
+    """The example's differences sum to 0 on paper and to 3e-17 in floating point."""
+    differences = [first - second for first, second in pairs]
+    extreme = [
+        abs(sum(sign * difference for sign, difference in zip(signs, differences, strict=True)))
+        >= abs(sum(differences))
+        for signs in product((1, -1), repeat=len(pairs))
+    ]
+    first, second = ([float(pair[side]) for pair in pairs] for side in (0, 1))
+    assert paired_randomisation(first, second) == sum(extreme) / len(extreme)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.1])

@@ -24,7 +24,7 @@ from optical.errors import OpticalError
 from optical.index import Hit, Index
 from optical.index.centroids import Sparse
 
-from ..conftest import largest_file
+from ..conftest import copy_index, largest_file
 
 WORDS = [
     "water",
@@ -389,7 +389,7 @@ def test_damage_that_loses_passages_is_mended_from_the_log_or_reported(
 ) -> None:
     Index.create(path, tiny_teacher, PASSAGES).close()
     copied = path.parent / "copy"
-    shutil.copytree(path, copied)
+    copy_index(path, copied)
     for place in (path, copied):
         damage(next(each for each in place.rglob("*") if each.match(file)))
     with Index.open(path) as index:

@@ -22,6 +22,7 @@ from optical.index import Index
 from optical.serving import Keys, SearchService, Settings, create_application
 from optical.serving.server import bind
 
+from ..conftest import copy_index
 from ..distillation.toy import make_pairs
 from ..encoders.conftest import MakeTeacher, make_teacher
 
@@ -52,7 +53,7 @@ class Made:
     stranger: str
 
     def copy_index(self, folder: Path) -> str:
-        shutil.copytree(self.index, folder / "index")
+        copy_index(self.index, folder / "index")
         return str(folder / "index")
 
     def copy_encoder(self, language: str, folder: Path) -> Path:
