@@ -23,6 +23,8 @@ _BLURRED = 0.8
 _FAR_OFF = 0.1
 _REMEDY = "Lower the learning rates or eps, or check that the two sides of the bitext belong together."
 _PAIRS_TRANSPORTED = 256
+# Similarities of tokens at a time: what the cache of a processor holds is compared several times as fast.
+_COMPARED_TOGETHER = 300_000
 
 
 class DevelopmentEvaluator(BaseEvaluator):
@@ -62,7 +64,9 @@ class DevelopmentEvaluator(BaseEvaluator):
         super().__init__()
         self.primary_metric = PRIMARY_METRIC
         self._foreign = list(foreign)
-        pool = {sentence: place for place, sentence in enumerate(dict.fromkeys([*english, *others]))}
+        # By length, as maxsim pads those that it compares together.
+        pooled = sorted(dict.fromkeys([*english, *others]), key=lambda sentence: len(vectors[sentence][0]))
+        pool = {sentence: place for place, sentence in enumerate(pooled)}
         self._pool = [vectors[sentence][0] for sentence in pool]
         self._places = torch.tensor([pool[sentence] for sentence in english])
         self._vectors = [self._pool[place] for place in self._places]
@@ -79,8 +83,9 @@ class DevelopmentEvaluator(BaseEvaluator):
             raise OpticalError(
                 "Training diverged: the student's vectors are not finite. Lower the learning rates."
             )
-        scores = maxsim(students, self._pool)
-        ranks = (scores >= scores.gather(1, self._places.unsqueeze(1))).sum(1)
+        order = sorted(range(len(students)), key=lambda each: len(students[each]))
+        scores = maxsim([students[each] for each in order], self._pool, chunk_elements=_COMPARED_TOGETHER)
+        ranks = (scores >= scores.gather(1, self._places[order].unsqueeze(1))).sum(1)
         figures = {
             PRIMARY_METRIC: float((1 / ranks).mean()),
             "mean_token": _mean_token(students),
