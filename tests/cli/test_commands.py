@@ -90,6 +90,9 @@ def test_from_bitext_to_figures(
     assert read_run(run) != ranking
     assert max(read_run(run)["q7"].values()) == pytest.approx(2 / 61)
 
+    in_english = command("search", index, pairs[7][0], "--encoder", teacher, "-k", 3, "--hybrid")
+    assert re.match(r" +1\. +0\.0328  p7", in_english.out)
+
 
 def test_another_encoder_than_the_teacher_is_grafted(
     command: Callable[..., Outcome], teacher: Path, bert_folder: Path, bitext: Path, tmp_path: Path

@@ -15,7 +15,7 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext, QueryTranslations
 from optical.collections import Passage
-from optical.encoders import load_encoder
+from optical.encoders import assemble, load_encoder
 from optical.index import Index
 
 from ..conftest import largest_file
@@ -290,14 +290,17 @@ def test_search(
     assert_refused(command("search", index, query, "--encoder", teacher, "-k", k), *mentions)
 
 
-def test_hybrid_search(command: Command, teacher: Path, index: Path) -> None:
-    searching = ("search", index, "water", "--encoder", teacher, "-k", 3, "--hybrid")
+def test_hybrid_search(command: Command, teacher: Path, index: Path, tmp_path: Path) -> None:
+    english, student = load_encoder(teacher), tmp_path / "student"
+    assemble(load_encoder(teacher), english).save_pretrained(str(student))
+    searching = ("search", index, "water", "-k", 3, "--hybrid", "--encoder")
     mentions = ("query-translations.json.gz", "made without bitext", "optical graft")
-    assert_refused(command(*searching), *mentions)
-    (teacher / "query-translations.json.gz").write_bytes(b"nothing")
-    assert_refused(command(*searching), "query-translations.json.gz", "damaged", "Copy it again")
-    QueryTranslations.estimate(Bitext(["water"], ["maji"])).save(teacher / "query-translations.json.gz")
-    assert_refused(command(*searching), "no lexical vectors", "optical index --lexical")
+    assert_refused(command(*searching, student), *mentions)
+    (student / "query-translations.json.gz").write_bytes(b"nothing")
+    assert_refused(command(*searching, student), "query-translations.json.gz", "damaged", "Copy it again")
+    QueryTranslations.estimate(Bitext(["water"], ["maji"])).save(student / "query-translations.json.gz")
+    for encoder in (student, teacher):
+        assert_refused(command(*searching, encoder), "no lexical vectors", "optical index --lexical")
 
 
 def test_k_larger_than_the_collection_in_evaluate(

@@ -39,7 +39,7 @@ class QueryTranslations:
     """
 
     def __init__(self, table: Mapping[str, Mapping[str, float]], pieces: Tokenizer | None) -> None:
-        """Use :meth:`estimate` or :meth:`load`."""
+        """Use :meth:`estimate`, :meth:`load` or :meth:`of_english`."""
         self._table = table
         self._pieces = pieces
 
@@ -49,6 +49,11 @@ class QueryTranslations:
         pieces = _learned_pieces(bitext.foreign)
         foreign = [_terms(sentence, pieces) for sentence in bitext.foreign]
         return cls(_estimated(foreign, [words(text) for text in bitext.english]), pieces)
+
+    @classmethod
+    def of_english(cls) -> "QueryTranslations":
+        """Return those of queries in English, whose words stand for themselves."""
+        return cls({}, None)
 
     @classmethod
     def load(cls, path: Path) -> "QueryTranslations":

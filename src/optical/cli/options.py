@@ -44,7 +44,8 @@ Hybrid = Annotated[
     bool,
     typer.Option(
         "--hybrid",
-        help="Search by the words of the query's translations, too; for an index built with --lexical.",
+        help="Search by the words of the query's translations, too, or in English its own; for an index built with "
+        "--lexical.",
     ),
 ]
 Dimension = Annotated[

@@ -17,6 +17,7 @@ from sentence_transformers.util import load_file_path
 
 from optical.bitext import QueryTranslations
 from optical.encoders.artefact import TRANSLATIONS_FILE
+from optical.encoders.sides import document_modules, query_modules
 from optical.errors import OpticalError
 from optical.models import bundled_folder
 
@@ -56,16 +57,21 @@ def load_encoder(name_or_folder: str | Path, *, dimension: int = 128) -> MultiVe
 
 
 def load_query_translations(name_or_folder: str | Path) -> QueryTranslations:
-    """Load what a student's queries mean in English, word by word: the translation table of its bitext.
+    """Load what queries mean in English, word by word: of a student, by the translation table of its bitext.
+
+    With an encoder that treats queries as it treats passages, such as a teacher, their words stand for themselves.
 
     Args:
-        name_or_folder: Hub id or folder of the student.
+        name_or_folder: Hub id or folder of the encoder.
 
     Raises:
-        OpticalError: no encoder in that folder, no such Hub id, or it has no table or a damaged one.
+        OpticalError: no encoder in that folder, no such Hub id, or a student that has no table or a damaged one.
     """
     translations = find_query_translations(name_or_folder)
     if translations is None:
+        encoder = load_encoder(name_or_folder)
+        if query_modules(encoder) == document_modules(encoder):
+            return QueryTranslations.of_english()
         raise OpticalError(
             f"{name_or_folder} has no {TRANSLATIONS_FILE}, which hybrid search needs: it was made without bitext, or "
             "by an earlier version. Make it with `optical graft` or `distill`."

@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeAlias
 
 from sentence_transformers import MultiVectorEncoder
 
-from optical.bitext import words
+from optical.bitext import QueryTranslations
 from optical.encoders import fingerprint, load_query_encoder, query_translations_at_hand
 from optical.errors import OpticalError
 from optical.serving.encoding import check_searchable
@@ -53,10 +53,5 @@ def load(sources: Mapping[str, str], index: ServedIndex) -> Loaded:
         if translations is not None:
             terms[language] = translations.terms
         elif language == ENGLISH:
-            terms[language] = _own_words
+            terms[language] = QueryTranslations.of_english().terms
     return Loaded(encoders, terms, LanguageRouting(encoders))
-
-
-def _own_words(text: str) -> list[Mapping[str, float]]:
-    """Return the terms of a query in English, which needs no translation."""
-    return [{word: 1.0} for word in words(text)]
