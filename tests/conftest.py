@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on the Hub; read when huggingface_hub is imported
+# Models this small lose many times their duration to threads that wait for one another, most of all beside other tests.
+# Read when torch is imported, by this process and those that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 import pytest
 import torch
@@ -16,9 +20,6 @@ from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-# Models this small lose many times their duration to threads waiting for one another.
-torch.set_num_threads(1)
 
 ENGLISH_WORDS = """
 the a an of to in is are was on and who what when where how many which water river house child children
