@@ -48,6 +48,7 @@ def main() -> None:
         print(name, builds[name], file=sys.stderr, flush=True)
     result = {
         **measured_on("optical", "qdrant-edge-py", "sentence-transformers", "torch"),
+        "command": f"python benchmarks/index_encoding.py --passages-from {options.passages_from.name}",
         "encoder": Path(options.encoder).name,
         "passages": len(passages),
         "token_vectors": tokens,

@@ -16,6 +16,7 @@ TABLES = {
     "grafting.json": quality_tables.grafting,
     "bitext-cleaning.json": speed_tables.bitext_cleaning,
     "cleaned-bitext.json": quality_tables.cleaned_bitext,
+    "index-encoding.json": speed_tables.index_encoding,
     "index-search-real-10586.json": speed_tables.search,
     "index-search-real-10586-same-queries.json": speed_tables.search,
     "index-search-real-100000.json": speed_tables.search,

@@ -23,6 +23,21 @@ def bitext_cleaning(file: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def index_encoding(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    lines = [
+        f"**Building an index** ({result['passages']:,} passages, {result['token_vectors']:,} token vectors, "
+        f"{result['encoder']}; {result['cpu']}, {result['cores']} cores; the start of workers included).",
+        "",
+        "| encoded by | seconds | passages a second |",
+        "|---|---|---|",
+    ]
+    for name, row in result["builds"].items():
+        lines.append(f"| {name} | {row['seconds']:.0f} | {row['passages_per_s']:.0f} |")
+    lines += ["", f"Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
 def search(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
     workload = result["workload"]
