@@ -9,7 +9,7 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on the Hub; read when huggingface_hub is imported
 # Models this small lose many times their duration to threads that wait for one another, most of all beside other tests.
-# Read when torch is imported, by this process and those that tests start.
+# Read when torch is imported, by this process and those that tests start, whose sums are then rounded alike.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 

@@ -291,8 +291,8 @@ def test_search(
 
 
 def test_hybrid_search(command: Command, teacher: Path, index: Path, tmp_path: Path) -> None:
-    english, student = load_encoder(teacher), tmp_path / "student"
-    assemble(load_encoder(teacher), english).save_pretrained(str(student))
+    student = tmp_path / "student"
+    assemble(load_encoder(teacher), load_encoder(teacher)).save_pretrained(str(student))
     searching = ("search", index, "water", "-k", 3, "--hybrid", "--encoder")
     mentions = ("query-translations.json.gz", "made without bitext", "optical graft")
     assert_refused(command(*searching, student), *mentions)

@@ -23,7 +23,7 @@ _BLURRED = 0.8
 _FAR_OFF = 0.1
 _REMEDY = "Lower the learning rates or eps, or check that the two sides of the bitext belong together."
 _PAIRS_TRANSPORTED = 256
-# Similarities of tokens at a time: what the cache of a processor holds is compared several times as fast.
+# Components of vectors and similarities at a time: what a processor's cache holds is compared several times as fast.
 _COMPARED_TOGETHER = 300_000
 
 
