@@ -29,6 +29,10 @@ def test_code_is_known_by_what_it_does(tmp_path: Path) -> None:
     assert written(tmp_path, "d", CODE.replace("return 2 * x", "pass")) != digest
 
 
+def test_all_versions_of_python_know_code_by_the_same_name(tmp_path: Path) -> None:
+    assert written(tmp_path, "a", CODE) == "34dfeb087fbe82a46dc0ca981fce5815"
+
+
 def test_a_function_of_nothing_but_a_docstring_can_be_named(tmp_path: Path) -> None:
     assert written(tmp_path, "a", 'def f():\n    """Nothing."""\n') == written(
         tmp_path, "b", 'def f():\n    """None."""\n'

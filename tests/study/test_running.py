@@ -15,7 +15,7 @@ from filelock import FileLock
 from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import read_bitext
-from optical.collections import read_judgements, read_run
+from optical.collections import read_judgements, read_passages, read_run
 from optical.distillation import distill
 from optical.errors import OpticalError
 from optical.evaluation import evaluate, rank
@@ -100,9 +100,9 @@ def test_all_kinds_of_system(toy: Toy) -> None:
         objective="optical",
         seed=3,
     )
-    index_folder = next((toy.output / "work").glob("index-*-*[0-9a-f]"))
     queries = dict(line.split("\t") for line in (toy.folder / "queries.tsv").read_text("utf-8").splitlines())
-    with Index.open(index_folder) as index:
+    passages = read_passages(toy.folder / "passages.tsv")
+    with Index.create(toy.folder / "index", encoder, passages) as index:
         again = rank(index, queries, encoder, 60)
     assert evaluate(again, judgements) == pytest.approx(
         toy.cell(seeded[2])["tests"]["toy"]["figures"], abs=0.02

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.evaluation import BaseEvaluator
-from sentence_transformers.util import maxsim
 from torch import Tensor
 
 from optical.distillation.language_probe import language_probe
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.distillation.vector_file import pad_vectors
+from optical.encoders import maxsim_scores
 from optical.errors import OpticalError
 from optical.transport import solve
 
@@ -23,8 +23,6 @@ _BLURRED = 0.8
 _FAR_OFF = 0.1
 _REMEDY = "Lower the learning rates or eps, or check that the two sides of the bitext belong together."
 _PAIRS_TRANSPORTED = 256
-# Components of vectors and similarities at a time: what a processor's cache holds is compared several times as fast.
-_COMPARED_TOGETHER = 300_000
 
 
 class DevelopmentEvaluator(BaseEvaluator):
@@ -64,9 +62,7 @@ class DevelopmentEvaluator(BaseEvaluator):
         super().__init__()
         self.primary_metric = PRIMARY_METRIC
         self._foreign = list(foreign)
-        # By length, as maxsim pads those that it compares together.
-        pooled = sorted(dict.fromkeys([*english, *others]), key=lambda sentence: len(vectors[sentence][0]))
-        pool = {sentence: place for place, sentence in enumerate(pooled)}
+        pool = {sentence: place for place, sentence in enumerate(dict.fromkeys([*english, *others]))}
         self._pool = [vectors[sentence][0] for sentence in pool]
         self._places = torch.tensor([pool[sentence] for sentence in english])
         self._vectors = [self._pool[place] for place in self._places]
@@ -83,9 +79,8 @@ class DevelopmentEvaluator(BaseEvaluator):
             raise OpticalError(
                 "Training diverged: the student's vectors are not finite. Lower the learning rates."
             )
-        order = sorted(range(len(students)), key=lambda each: len(students[each]))
-        scores = maxsim([students[each] for each in order], self._pool, chunk_elements=_COMPARED_TOGETHER)
-        ranks = (scores >= scores.gather(1, self._places[order].unsqueeze(1))).sum(1)
+        scores = maxsim_scores(students, self._pool, model.device)
+        ranks = (scores >= scores.gather(1, self._places.unsqueeze(1))).sum(1)
         figures = {
             PRIMARY_METRIC: float((1 / ranks).mean()),
             "mean_token": _mean_token(students),

@@ -12,6 +12,7 @@ from optical.encoders.loading import (
     project_tokens,
     query_translations_at_hand,
 )
+from optical.encoders.maxsim import maxsim_scores
 from optical.encoders.onnx_queries import export_onnx, load_query_encoder
 from optical.encoders.sides import (
     document_modules,
@@ -40,6 +41,7 @@ __all__ = [
     "load_query_translations",
     "load_transformer",
     "make_student",
+    "maxsim_scores",
     "project_tokens",
     "query_lengths",
     "query_limit",

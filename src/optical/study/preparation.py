@@ -15,17 +15,17 @@ from optical.collections import read_judgements, read_queries
 from optical.distillation import Settings
 from optical.encoders import fingerprint, load_encoder
 from optical.errors import OpticalError
-from optical.evaluation import rank
 from optical.files import replace_file
 from optical.models import TINY_EN
 from optical.objectives import make_objective
+from optical.rivals import EncoderSearch
 from optical.study.config import Study, Test
 from optical.study.declared_files import declared_file, declared_files
 from optical.study.judged_queries import PreparedSet, prepare_judged_queries
 from optical.study.names import nearest
 from optical.study.system_kind import SystemKind
 from optical.study.trained_kinds import Distilled
-from optical.study.workplace import PreparedTest, judged_folder, open_index
+from optical.study.workplace import PreparedTest, judged_folder, passages_by_id
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,7 @@ def _with_teacher(test: Test, data: Path, work: Path, teacher: MultiVectorEncode
     distinct = sorted(set(zip(pairs.english, pairs.foreign, strict=True)))
     drawn = random.Random(0).sample(distinct, min(test.sample, len(distinct)))
     translations = {str(number): english for number, (english, _) in enumerate(drawn)}
-    with open_index(str(passages), teacher, work) as index:
-        best = rank(index, translations, teacher, 1)
+    best = EncoderSearch(teacher, passages_by_id(str(passages), teacher, work)).rank(translations, 1)
     return _prepared(
         {str(number): foreign for number, (_, foreign) in enumerate(drawn)},
         translations,

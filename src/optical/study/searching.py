@@ -13,12 +13,7 @@ from optical.study.workplace import Workplace
 
 # How tests and bitext were read and cleaned shows in their digests; only the files of passages are read again.
 MEASURING = ("collections/texts.py", "collections/runs.py", "evaluation")
-# Of the index only what decides the results of a search in a folder.
-INDEX = tuple(
-    f"index/{name}.py"
-    for name in ("building", "centroids", "local", "payload", "ranking", "searching", "shard")
-)
-SEARCHING = (*MEASURING, *INDEX, "encoders", "rivals/encoder_search.py")
+SEARCHING = (*MEASURING, "encoders", "supervision/passage_vectors.py", "rivals/encoder_search.py")
 TABLE = ("bitext/translation_table.py",)
 DISTILLATION = (*SEARCHING, *TABLE, "transport", "objectives", "distillation")
 LEXICAL = (*MEASURING, "bitext/words.py", "rivals/lexical.py")
@@ -27,7 +22,7 @@ TRANSLATION = (*SEARCHING, *LEXICAL, "rivals/translation.py")
 
 def searching(place: Workplace, encoder: MultiVectorEncoder) -> Callable[[str], System]:
     """Return what searches the passages of a test with ``encoder``."""
-    return lambda test: EncoderSearch(encoder, place.index(test, encoder))
+    return lambda test: EncoderSearch(encoder, place.passage_vectors(test, encoder))
 
 
 def translating(place: Workplace, translator: Translator, search: str) -> Callable[[str], System]:

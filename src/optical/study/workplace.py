@@ -1,19 +1,18 @@
 """Where a cell is made: its bitext, the tests of its language, the teacher, and the folder for work in progress."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from filelock import FileLock
 from sentence_transformers import MultiVectorEncoder
+from torch import Tensor
 
 from optical.bitext import Bitext, read_bitext
 from optical.collections import Judgements, Passage, Run, read_passages, read_run
-from optical.encoders import fingerprint, load_encoder
-from optical.index import Index
+from optical.encoders import load_encoder
+from optical.supervision import passage_vectors
 
 
 @dataclass(frozen=True)
@@ -103,9 +102,9 @@ class Workplace:
         """Return the passages of a test."""
         return list(read_passages(self._tests[test].passages))
 
-    def index(self, test: str, encoder: MultiVectorEncoder) -> Index:
-        """Return an index of a test's passages that ``encoder`` can search, made now unless it is there."""
-        return open_index(self._tests[test].passages, encoder, self.work)
+    def passage_vectors(self, test: str, encoder: MultiVectorEncoder) -> dict[str, Tensor]:
+        """Return the token vectors of a test's passages by id, made now unless they are there."""
+        return passages_by_id(self._tests[test].passages, encoder, self.work)
 
     def run_of(self, system: str, test: str) -> Run:
         """Return the run of another system on a test."""
@@ -119,12 +118,8 @@ def judged_folder(work: Path, name: str) -> Path:
     return work / f"judged-{name}"
 
 
-def open_index(passages: str, encoder: MultiVectorEncoder, work: Path) -> Index:
-    """Open the index of a passage file in ``work``, after making it if no encoder of this document side has."""
-    content = hashlib.blake2b(Path(passages).read_bytes(), digest_size=8).hexdigest()
-    folder = work / f"index-{fingerprint(encoder)[:16]}-{content}"
-    with FileLock(folder.with_suffix(".lock")):
-        if not Index.exists(folder):
-            Index.create(folder, encoder, read_passages(passages)).close()
-        # A copy, because cells in other processes want it at the same time.
-        return Index.snapshot(folder)
+def passages_by_id(file: str, encoder: MultiVectorEncoder, work: Path) -> dict[str, Tensor]:
+    """Return the token vectors of the passages of a file by id, which are kept in ``work``."""
+    passages = list(read_passages(file))
+    vectors = passage_vectors(encoder, [passage.content for passage in passages], work)
+    return {passage.id: vectors[number] for number, passage in enumerate(passages)}

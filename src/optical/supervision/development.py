@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import torch
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.evaluation import BaseEvaluator
-from sentence_transformers.util import maxsim
 from torch import Tensor
 
 from optical.distillation.vector_file import VectorFile
+from optical.encoders import maxsim_scores
 from optical.errors import OpticalError
 from optical.supervision.examples import JudgedQueries
 
@@ -66,7 +66,7 @@ class RankingEvaluator(BaseEvaluator):
             )
         blocks = [self._pool[start : start + _BLOCK] for start in range(0, len(self._pool), _BLOCK)]
         scores = torch.cat(
-            [maxsim(students, self._passage_vectors(model, block), device=model.device) for block in blocks],
+            [maxsim_scores(students, self._passage_vectors(model, block), model.device) for block in blocks],
             dim=1,
         )
         best = scores.masked_fill(~self._relevant, -torch.inf).max(1, keepdim=True).values
