@@ -1,4 +1,4 @@
-"""Studies of the toy language, run as a user would run them: each cell in its own process."""
+"""Studies of the toy language, run as a user would run them: cells in processes of their own."""
 
 import hashlib
 import shutil
@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -221,6 +222,44 @@ both = { kind = "fused", systems = ["bm25", "lost"] }
         "toy--psq--all",
         *progress.failed,
     ]
+
+
+def test_a_killed_process_costs_one_cell(toy: Toy) -> None:
+    toy.declare(
+        'optical = { kind = "distilled", steps = 5000 }\nzero-shot = { kind = "encoder" }\n', **STOPPED
+    )
+    with ThreadPoolExecutor(1) as pool:
+        study = pool.submit(run_study, toy.config, toy.output, data=toy.folder)
+        log = toy.output / "logs" / "toy--optical--all--seed0.log"
+        until = time.monotonic() + 120
+        while not (log.exists() and "Writing" in log.read_text("utf-8")) and time.monotonic() < until:
+            time.sleep(0.1)
+        (process,) = (
+            process
+            for process in psutil.Process().children()
+            if "optical.study.cell_process" in process.cmdline()
+        )
+        process.kill()
+        progress = study.result(timeout=120)
+    assert (progress.done, progress.failed) == (1, ["toy--optical--all--seed0"])
+    assert toy.cell(progress.failed[0])["error"] == "killed by SIGKILL, perhaps for want of memory"
+    assert toy.cells() == ["toy--optical--all--seed0", "toy--zero-shot"]
+
+
+@pytest.mark.slow
+def test_a_cell_is_the_same_after_another_as_alone(toy: Toy) -> None:
+    student = 'optical = { kind = "distilled", objective = "optical", steps = 4, batch_size = 16 }\n'
+    toy.declare('zero-shot = { kind = "encoder" }\n' + student, **ONE_AMOUNT, **{'ceiling = "ceiling"\n': ""})
+    run(toy)
+    after = toy.cell("toy--optical--all--seed1")["tests"]["toy"]["run"]
+    shutil.rmtree(toy.output)
+    toy.declare(
+        'zero-shot = { kind = "encoder" }\n' + student,
+        **ONE_AMOUNT,
+        **{'ceiling = "ceiling"\n': "", "seeds = [0, 1]": "seeds = [1]"},
+    )
+    run(toy)
+    assert toy.cell("toy--optical--all--seed1")["tests"]["toy"]["run"] == after
 
 
 def test_two_studies_in_one_folder(toy: Toy) -> None:

@@ -1,9 +1,15 @@
-"""The process that makes one cell: ``python -m optical.study.cell_process CONFIG FOLDER TEACHER CELL``."""
+"""The process that makes cells, one after another: ``python -m optical.study.cell_process CONFIG FOLDER TEACHER``.
 
+It reads a line of JSON for each cell, [its fields, its identity], and answers "made" or "failed". All else that is
+written meanwhile goes to the log of the cell.
+"""
+
+import gc
 import json
 import os
 import signal
 import sys
+import traceback
 import warnings
 from pathlib import Path
 
@@ -13,14 +19,37 @@ from optical.study.cells import Cell, StudyFolder, make_cell
 from optical.study.config import read_study
 
 
-def main(config: str, folder: str, teacher: str, cell: str) -> None:
-    """Make the cell that ``cell`` describes as JSON: [its fields, its identity]."""
+def main(config: str, output: str, teacher: str) -> None:
+    """Make the cells that standard input describes, until it ends."""
     warnings.simplefilter("ignore")
     # An ordinary exit, so that nothing half-written stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    fields, made_of = json.loads(cell)
-    make_cell(Cell(**fields), read_study(config, teacher=teacher), StudyFolder(Path(folder)), made_of)
+    fresh = torch.initial_seed()
+    folder = StudyFolder(Path(output))
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
+        for line in sys.stdin:
+            fields, made_of = json.loads(line)
+            cell = Cell(**fields)
+            _write_to(folder.log(cell))
+            # What was made before leaves no trace in what is made now.
+            torch.manual_seed(fresh)
+            answer = "made"
+            try:
+                make_cell(cell, read_study(config, teacher=teacher), folder, made_of)
+            except Exception:
+                traceback.print_exc()
+                answer = "failed"
+            gc.collect()
+            print(answer, file=answers, flush=True)
+
+
+def _write_to(log: Path) -> None:
+    """Let what this process and its libraries write go to ``log``."""
+    with log.open("w", encoding="utf-8") as file:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(file.fileno(), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
+
 import optical
 from optical.collections import write_run
 from optical.encoders import versions
@@ -195,11 +197,17 @@ def write_cell(file: Path, cell: Cell, made_of: dict[str, str], content: dict[st
         "identity": made_of,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),
-        "machine": f"{processor()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} thread(s)",
+        "machine": _machine(),
         **content,
     }
     with replace_file(file) as temporary:
         temporary.write_text(json.dumps(result, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _machine() -> str:
+    accelerators = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
+    threads = os.environ.get("OMP_NUM_THREADS", os.cpu_count())
+    return ", ".join([*accelerators, processor(), f"{threads} thread(s)"])
 
 
 @cache

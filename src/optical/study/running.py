@@ -1,10 +1,8 @@
-"""Running the cells of a study, each in a process of its own, as far as they are not done."""
+"""Running the cells of a study in processes of their own, as far as they are not done."""
 
 import json
 import os
-import signal
-import subprocess
-import sys
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,8 +18,7 @@ from optical.files import replace_file
 from optical.study.cells import Cell, StudyFolder, cells_of, identity, parts_of, write_cell
 from optical.study.config import Study, read_study
 from optical.study.preparation import Prepared, prepare
-
-_SECONDS_TO_STOP = 20
+from optical.study.worker import CellWorker, StoppedError
 
 
 @dataclass
@@ -46,8 +43,8 @@ def run_study(
 ) -> Progress:
     """Make all cells of a study that are not there yet.
 
-    Each cell runs in its own process; one that crashes is recorded with its last words, and the others go on. A study
-    that was stopped goes on when called again, and so does the training inside a cell.
+    Cells are made in processes of their own; one that crashes is recorded with its last words, and the others go on. A
+    study that was stopped goes on when called again, and so does the training inside a cell.
 
     Args:
         config: see :func:`read_study`.
@@ -150,11 +147,14 @@ class _Runner:
         until: float | None,
         report: Callable[[str], None],
     ) -> None:
-        self._config = config
         self._folder = folder
-        self._teacher = teacher
         self._identities = identities
-        self._workers = workers
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        self._workers = [CellWorker(config, folder, teacher, threads) for _ in range(workers)]
+        # The last one first, whose process is there already.
+        self._idle: queue.LifoQueue[CellWorker] = queue.LifoQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
         self._until = until
         self._report = report
         self._stopped = threading.Event()
@@ -167,19 +167,23 @@ class _Runner:
             (cell for cell in waiting if not parts[cell]), key=lambda cell: _has_failed(cell, self._folder)
         )
         self.progress.done = len(self._identities) - len(waiting)
-        with ThreadPoolExecutor(self._workers) as pool:
-            try:
-                list(pool.map(self._make, single))
-            except KeyboardInterrupt:
-                self._stopped.set()
-                raise
-        # They take next to no time, and one may be part of the next.
-        for cell in combined:
-            lacking = [part.name for part in parts[cell] if not self._is_made(part)]
-            if lacking and not self._out_of_time():
-                self._fail(cell, f"{' and '.join(lacking)} is not there to be combined")
-            else:
-                self._make(cell)
+        try:
+            with ThreadPoolExecutor(len(self._workers)) as pool:
+                try:
+                    list(pool.map(self._make, single))
+                except KeyboardInterrupt:
+                    self._stopped.set()
+                    raise
+            # They take next to no time, and one may be part of the next.
+            for cell in combined:
+                lacking = [part.name for part in parts[cell] if not self._is_made(part)]
+                if lacking and not self._out_of_time():
+                    self._fail(cell, f"{' and '.join(lacking)} is not there to be combined")
+                else:
+                    self._make(cell)
+        finally:
+            for worker in self._workers:
+                worker.close()
         return self.progress
 
     def _is_made(self, cell: Cell) -> bool:
@@ -190,42 +194,19 @@ class _Runner:
             self.progress.left += 1
             return
         started = time.monotonic()
-        log = self._folder.log(cell)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        command = [
-            sys.executable,
-            "-m",
-            "optical.study.cell_process",
-            str(self._config),
-            str(self._folder.folder),
-        ]
-        command += [self._teacher, json.dumps([vars(cell), self._identities[cell]])]
-        threads = max(1, (os.cpu_count() or 1) // self._workers)
-        with log.open("w", encoding="utf-8") as file:
-            process = subprocess.Popen(
-                command,
-                stdout=file,
-                stderr=file,
-                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-                start_new_session=True,  # Ctrl-C is for the parent, which then stops its cells
-            )
-            try:
-                while process.poll() is None and not self._out_of_time():
-                    time.sleep(0.2)
-            finally:
-                stopped = process.poll() is None
-                if stopped:
-                    _stop(process)
-        if stopped:
+        worker = self._idle.get()
+        try:
+            error = worker.make(cell, self._identities[cell], self._out_of_time)
+        except StoppedError:
             self.progress.left += 1
             return
-        if process.returncode == 0:
-            self.progress.done += 1
-            self._report(
-                f"{cell.name}: done in {time.monotonic() - started:.0f} s ({self.progress.done} done)"
-            )
+        finally:
+            self._idle.put(worker)
+        if error is not None:
+            self._fail(cell, error)
             return
-        self._fail(cell, _last_words(process.returncode, log.read_text(encoding="utf-8", errors="replace")))
+        self.progress.done += 1
+        self._report(f"{cell.name}: done in {time.monotonic() - started:.0f} s ({self.progress.done} done)")
 
     def _fail(self, cell: Cell, error: str) -> None:
         write_cell(self._folder.cell(cell), cell, self._identities[cell], {"error": error})
@@ -255,22 +236,3 @@ def _write_plan(folder: StudyFolder, cells: dict[Cell, dict[str, str]], prepared
 def _left_out(dropped: Mapping[str, int]) -> str:
     counts = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
     return f" (left out: {counts})" if counts else ""
-
-
-def _last_words(code: int, log: str) -> str:
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
-    lines = log.strip().splitlines()
-    if "Traceback" not in log or not lines:
-        return f"ended with code {code}"
-    return lines[-1].removeprefix("optical.errors.OpticalError: ")
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(_SECONDS_TO_STOP)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
