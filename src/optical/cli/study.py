@@ -35,7 +35,7 @@ def run(
         typer.Option("--recompute", help="Make cells again whose code, data or configuration has changed."),
     ] = False,
 ) -> None:
-    """Make all cells of a study that are not there yet, each in a process of its own.
+    """Make all cells of a study that are not there yet, in processes of their own.
 
     Exit code 1 if a cell failed; the others are made all the same.
     """

@@ -16,7 +16,8 @@ class EncoderSearch:
 
     Args:
         encoder: its query side makes the query vectors.
-        passages: id -> token vectors (n, d) of an encoder with the same document side.
+        passages: id -> token vectors (n, d) of an encoder with the same document side; all of them are in memory, so
+            that collections beyond some 100,000 passages are for :class:`optical.Index`.
     """
 
     def __init__(self, encoder: MultiVectorEncoder, passages: Mapping[str, Tensor]) -> None:

@@ -1,7 +1,7 @@
 """The process that makes cells, one after another: ``python -m optical.study.cell_process CONFIG FOLDER TEACHER``.
 
-It reads a line of JSON for each cell, [its fields, its identity], and answers "made" or "failed". All else that is
-written meanwhile goes to the log of the cell.
+It reads a line of JSON for each cell, [its fields, its identity], and answers with the cell's name when it is made. All
+else that is written meanwhile goes to the log of the cell. An error ends the process: nobody knows what it left behind.
 """
 
 import gc
@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 import warnings
 from pathlib import Path
 
@@ -27,26 +26,28 @@ def main(config: str, output: str, teacher: str) -> None:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     fresh = torch.initial_seed()
     folder = StudyFolder(Path(output))
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
-        for line in sys.stdin:
+    with (
+        os.fdopen(os.dup(sys.stdin.fileno()), encoding="utf-8") as cells,
+        os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers,
+    ):
+        with Path(os.devnull).open(encoding="utf-8") as nothing:
+            os.dup2(nothing.fileno(), sys.stdin.fileno())
+        for line in cells:
             fields, made_of = json.loads(line)
             cell = Cell(**fields)
             _write_to(folder.log(cell))
             # What was made before leaves no trace in what is made now.
             torch.manual_seed(fresh)
-            answer = "made"
-            try:
-                make_cell(cell, read_study(config, teacher=teacher), folder, made_of)
-            except Exception:
-                traceback.print_exc()
-                answer = "failed"
+            make_cell(cell, read_study(config, teacher=teacher), folder, made_of)
             gc.collect()
-            print(answer, file=answers, flush=True)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            print(cell.name, file=answers, flush=True)
 
 
 def _write_to(log: Path) -> None:
     """Let what this process and its libraries write go to ``log``."""
-    with log.open("w", encoding="utf-8") as file:
+    with log.open("a", encoding="utf-8") as file:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(file.fileno(), stream.fileno())

@@ -171,7 +171,7 @@ class _Runner:
             with ThreadPoolExecutor(len(self._workers)) as pool:
                 try:
                     list(pool.map(self._make, single))
-                except KeyboardInterrupt:
+                except BaseException:
                     self._stopped.set()
                     raise
             # They take next to no time, and one may be part of the next.
@@ -200,6 +200,9 @@ class _Runner:
         except StoppedError:
             self.progress.left += 1
             return
+        except BaseException:
+            self._stopped.set()
+            raise
         finally:
             self._idle.put(worker)
         if error is not None:

@@ -26,7 +26,7 @@ from optical.study.workplace import Workplace
 
 @dataclass(frozen=True)
 class Encoder(SystemKind):
-    """A checkpoint as it is, asked in the foreign language: the teacher, or a multilingual one with its own index."""
+    """A checkpoint as it is, asked in the foreign language: the teacher, or another, which encodes the passages too."""
 
     encoder: str = ""  # "" = the teacher
 

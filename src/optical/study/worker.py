@@ -58,25 +58,29 @@ class CellWorker:
             StoppedError: ``stopped`` said so. The process is stopped, and what it has not finished stays.
         """
         log = self._folder.log(cell)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("", encoding="utf-8")
         process = self._started(log)
         assert process.stdin is not None
         # A process that has died says so below.
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             process.stdin.write(json.dumps([vars(cell), made_of]) + "\n")
             process.stdin.flush()
         answer = None
-        while answer is None:
+        while answer != "":
+            answer = None
             with contextlib.suppress(queue.Empty):
                 answer = self._answers.get(timeout=_SECONDS_BETWEEN_LOOKS)
-            if answer is None and stopped():
+            if answer == cell.name:
+                return None
+            if answer != "" and stopped():
                 self.close()
                 raise StoppedError
-        if answer == "made":
-            return None
-        code = 1
-        if not answer:
-            code = process.wait()
-            self._process = None
+        code = process.wait()
+        self.close()
+        # A scheduler tells all processes at once to end.
+        if stopped() or code == 128 + signal.SIGTERM:
+            raise StoppedError
         return _last_words(code, log.read_text(encoding="utf-8", errors="replace"))
 
     def close(self) -> None:
@@ -90,17 +94,22 @@ class CellWorker:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
 
     def _started(self, log: Path) -> "subprocess.Popen[str]":
-        if self._process is None or self._process.poll() is not None:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("w", encoding="utf-8") as file:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        if self._process is None:
+            with log.open("a", encoding="utf-8") as file:
                 self._process = subprocess.Popen(
                     self._command,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=file,
                     text=True,
+                    encoding="utf-8",
                     env={**os.environ, "OMP_NUM_THREADS": str(self._threads)},
                     start_new_session=True,  # Ctrl-C is for the parent, which then stops its cells
                 )
@@ -111,9 +120,11 @@ class CellWorker:
 
 
 def _pass_on(lines: IO[str], answers: "queue.SimpleQueue[str]") -> None:
-    """Put each line into ``answers``, and "" when the process has ended."""
-    for line in lines:
-        answers.put(line.strip())
+    """Put each line that says something into ``answers``, and "" when the process has ended."""
+    with lines:
+        for line in lines:
+            if line.strip():
+                answers.put(line.strip())
     answers.put("")
 
 
