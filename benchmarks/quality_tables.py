@@ -86,7 +86,11 @@ def tiny_students(file: Path) -> str:
             f"| {language} | {row['pairs']:,} | {mrr['graft']:.3f} / {mrr['distilled']:.3f} | {' | '.join(cells)} "
             f"| {row['megabytes_in_half_precision']:.1f} |"
         )
-    lines += ["", f"Made by `{result['command']}`."]
+    made_by = f"Made by `{result['command']}`"
+    present = json.loads(file.with_name("english-teachers.json").read_text(encoding="utf-8"))["tiny"]
+    if result["teacher"] != present:
+        made_by += ", with earlier weights of the teacher than those measured above"
+    lines += ["", f"{made_by}."]
     return "\n".join(lines) + "\n"
 
 
