@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 
 import httpx
 import pytest
@@ -9,8 +10,13 @@ import pytest
 from optical.serving.observation import JsonLines
 
 
-def lines(caplog: pytest.LogCaptureFixture) -> list[dict]:
-    records = [each for each in caplog.records if each.name == "optical.serving.observation"]
+def lines(caplog: pytest.LogCaptureFixture, count: int) -> list[dict]:
+    """Return the lines of ``count`` requests; the last may be written when its answer has been read already."""
+    records: list[logging.LogRecord] = []
+    until = time.monotonic() + 20
+    while len(records) < count and time.monotonic() < until:
+        time.sleep(0.01)
+        records = [each for each in caplog.records if each.name == "optical.serving.observation"]
     return [json.loads(JsonLines().format(each)) for each in records]
 
 
@@ -21,7 +27,7 @@ def test_a_line_of_each_request_without_its_text(
     http.post("/search", json={"text": "zebrawords", "lang": "en", "k": 3})
     http.post("/search", json={"text": "zebrawords", "lang": "zebra"})
     http.get("/zebrawords?zebrawords")
-    found, refused, unknown = lines(caplog)
+    found, refused, unknown = lines(caplog, 3)
     assert found.pop("ms") > 0
     assert found.pop("time").endswith("+00:00")
     assert found == {
