@@ -66,14 +66,10 @@ class CellWorker:
         with contextlib.suppress(OSError):
             process.stdin.write(json.dumps([vars(cell), made_of]) + "\n")
             process.stdin.flush()
-        answer = None
-        while answer != "":
-            answer = None
-            with contextlib.suppress(queue.Empty):
-                answer = self._answers.get(timeout=_SECONDS_BETWEEN_LOOKS)
+        while (answer := self._next_answer()) != "":
             if answer == cell.name:
                 return None
-            if answer != "" and stopped():
+            if stopped():
                 self.close()
                 raise StoppedError
         code = process.wait()
@@ -97,6 +93,13 @@ class CellWorker:
         assert process.stdin is not None
         with contextlib.suppress(OSError):
             process.stdin.close()
+
+    def _next_answer(self) -> str | None:
+        """Return the next line of the process, "" when it has ended, or None if it says nothing for a while."""
+        try:
+            return self._answers.get(timeout=_SECONDS_BETWEEN_LOOKS)
+        except queue.Empty:
+            return None
 
     def _started(self, log: Path) -> "subprocess.Popen[str]":
         if self._process is not None and self._process.poll() is not None:
