@@ -50,7 +50,7 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED_BENCH)
 	set -e; for benchmark in $(BENCHMARKS); do $(BIN)/python $$benchmark; done
-	$(BIN)/python benchmarks/readme_tables.py
+	$(BIN)/python benchmarks/write_tables.py
 
 # The site, in site/; a broken link or an unknown name is an error.
 docs: $(INSTALLED_DOCS)

@@ -1,11 +1,12 @@
 """Search in an index: candidates by centroids, all passages, and rivals, side by side.
 
-Run: python benchmarks/index_search.py [--passages 10000] [--data FOLDER [--student FOLDER]] [--queries 200]
+Run: python benchmarks/index_search.py [--passages 10000] [--queries 200]
+         [--data FOLDER [--teacher optical-tiny-en] [--student FOLDER]]
          [--form float16|compact] [--few 40]
 
 Without --data the vectors are synthetic. With it they are those of AfriQA's and SQuAD's English passages and of
-AfriQA's questions, encoded by all-MiniLM-L6-v2 (10,586 passages; more are mixed from their vectors), and with
---student also of the Swahili questions, encoded by that artefact.
+AfriQA's questions, encoded by the teacher, all-MiniLM-L6-v2 if none is named (10,586 passages; more are mixed from
+their vectors), and with --student also of the Swahili questions, encoded by that artefact.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 
 from index_rivals import RIVALS
-from index_workload import DIMENSION, Passages, Queries, Workload, real, synthetic
+from index_workload import DIMENSION, TEACHERS, Passages, Queries, Workload, real, synthetic
 from machine import measured_on
 from optical.collections import Passage
 from optical.index.engine import Document
@@ -194,6 +195,7 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=10_000)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--teacher", choices=TEACHERS, default="all-MiniLM-L6-v2")
     parser.add_argument("--student")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "optical-index-search")
     parser.add_argument(
@@ -208,7 +210,9 @@ def main() -> None:
     if options.data is None:
         workload = synthetic(options.passages, options.queries)
     else:
-        workload = real(options.data, options.passages, options.queries, options.student, options.cache)
+        workload = real(
+            options.data, options.teacher, options.passages, options.queries, options.student, options.cache
+        )
     passages = workload.passages
     truth = {language: exact(passages, queries.vectors) for language, queries in workload.queries.items()}
     systems: dict[str, dict[str, object]] = {}
@@ -234,7 +238,7 @@ def main() -> None:
         },
         "systems": systems,
     }
-    kind = "synthetic" if options.data is None else "real"
+    kind = "synthetic" if options.data is None else options.teacher
     file = options.output or RESULTS / f"index-search-{kind}-{len(passages)}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

