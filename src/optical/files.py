@@ -38,7 +38,10 @@ _BUFFER = 1 << 18
 
 @contextmanager
 def replace_file(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; on success rename it to ``target``, on failure remove it."""
+    """Yield a temporary path beside ``target``; on success rename it to ``target``, on failure remove it.
+
+    What it holds is on the disk before it has the name, and the name when this returns: both survive a power failure.
+    """
     _make_parent(target)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(handle)
@@ -46,7 +49,9 @@ def replace_file(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        _sync(temporary)
         temporary.replace(target)
+        sync_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -67,6 +72,12 @@ def create_folder(target: Path) -> Iterator[Path]:
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names of what is in ``folder`` are on the disk, where the system can tell (not on Windows)."""
+    if os.name != "nt":
+        _sync(folder)
 
 
 def copy_folder(source: Path, target: Path) -> None:
@@ -237,6 +248,14 @@ def decode_line(line: bytes) -> str:
     if "\0" in text:
         raise ValueError("a NUL character, perhaps because the text is UTF-16")
     return text
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _make_parent(target: Path) -> None:

@@ -167,6 +167,8 @@ def test_fields_survive_reopening(tmp_path: Path) -> None:
         ("year = 3 & year = 4", "at character 10: '&' has no meaning there"),
         ('source = "who', "at character 10: '\"' has no meaning there"),
         ("year = 3 and", "at character 13: a field is expected instead of the end"),
+        ("(" * 51 + "year = 3" + ")" * 51, "at character 51: parentheses are more than 50 deep"),
+        ("not (" * 5000, "parentheses are more than 50 deep"),
     ],
 )
 def test_a_wrong_filter_is_explained(expression: str, message: str) -> None:

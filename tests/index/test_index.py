@@ -23,6 +23,7 @@ from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index import Hit, Index
 from optical.index.centroids import Sparse
+from optical.index.local import LocalEngine
 
 from ..conftest import copy_index, largest_file
 
@@ -304,9 +305,9 @@ def test_unusable_query_vectors_are_refused(index: Index, tiny_teacher: MultiVec
 @pytest.mark.parametrize(
     ("query", "k", "message"),
     [
-        (QUERY, 41, "k is 41, but the index holds 40 passages. Ask for at most 40"),
         (QUERY, 0, "k is 0"),
         ("  ", 1, "query is empty"),
+        ("river \udcff", 1, "not valid Unicode"),
         ("river " * 63, 1, "65 tokens, but this encoder reads 64"),
     ],
 )
@@ -317,11 +318,86 @@ def test_unusable_searches_are_explained(
         index.search(query, tiny_teacher, k=k)
 
 
+def test_more_results_than_there_are_passages_are_all(index: Index, tiny_teacher: MultiVectorEncoder) -> None:
+    assert_agrees(index.search(QUERY, tiny_teacher, k=1000), tiny_teacher, PASSAGES)
+    index.delete([each.id for each in PASSAGES[1:]])
+    assert [hit.id for hit in index.search(QUERY, tiny_teacher)] == [PASSAGES[0].id]
+    index.delete([PASSAGES[0].id])
+    assert index.search(QUERY, tiny_teacher) == []
+
+
+@pytest.mark.parametrize(
+    ("unusable", "message"),
+    [
+        (Passage("", "the river"), "no id"),
+        (Passage("p50", ""), "'p50' is empty"),
+        (Passage("p50", "river \ud800"), "'p50' has half a character"),
+        (Passage("p\udcff", "river"), "half a character"),
+    ],
+)
+def test_passages_that_are_no_text_are_refused(
+    index: Index, tiny_teacher: MultiVectorEncoder, unusable: Passage, message: str
+) -> None:
+    with pytest.raises(OpticalError, match=message):
+        index.add([passage(49), unusable], tiny_teacher)
+    assert index.count == len(PASSAGES)
+
+
 def test_a_query_of_just_the_limit_is_searched(index: Index, tiny_teacher: MultiVectorEncoder) -> None:
     assert len(index.search("river " * 62, tiny_teacher)) == 10
     tiny_teacher[0].query_length = 8
     with pytest.raises(OpticalError, match="9 tokens, but this encoder reads 8"):
         index.search("river " * 7, tiny_teacher)
+
+
+def test_a_build_that_fails_at_its_end_goes_on(
+    path: Path, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(engine: LocalEngine) -> None:
+        raise OpticalError("the disk has gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalEngine, "flush", fail)
+        with pytest.raises(OpticalError, match="the disk has gone"):
+            Index.create(path, tiny_teacher, PASSAGES)
+    assert not Index.exists(path)
+    Index.create(path, tiny_teacher, PASSAGES).close()
+    assert json.loads((path / "index.json").read_text(encoding="utf-8"))["passages"] == len(PASSAGES)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are set by the resource module")
+def test_what_the_system_refuses_is_no_damage(path: Path, tiny_teacher: MultiVectorEncoder) -> None:
+    import resource
+
+    Index.create(path, tiny_teacher, PASSAGES).close()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened_already = len(list(Path("/dev/fd").iterdir()))
+    told = ""
+    for allowed in range(opened_already - 4, opened_already + 4):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, limits[1]))
+        try:
+            Index.open(path).close()
+        except (OpticalError, OSError) as error:
+            told += str(error)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert "It is not damaged: mend that" in told
+    assert "is damaged" not in told
+    with Index.open(path) as opened:
+        assert opened.count == len(PASSAGES)
+
+
+def test_an_index_on_a_full_disk_is_not_opened(
+    path: Path, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Index.create(path, tiny_teacher, PASSAGES).close()
+    usage = shutil.disk_usage(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=1 << 20))
+        with pytest.raises(OpticalError, match="is full: 1 MB are free, and 32 MB are needed"):
+            Index.open(path)
+    with Index.open(path) as opened:
+        assert opened.count == len(PASSAGES)
 
 
 def test_create_refuses_what_exists_and_what_is_empty(path: Path, tiny_teacher: MultiVectorEncoder) -> None:

@@ -1,5 +1,6 @@
 """``optical index``: make an English passage collection searchable, and look after it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,9 @@ from optical.cli.options import Encoder, IndexPlace, NewIndex
 from optical.errors import OpticalError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from optical.collections import Passage
     from optical.index.parallel import Workers
 
 Passages = Annotated[
@@ -49,7 +53,6 @@ def build(
     If it is stopped, the same command goes on from there.
     """
     from optical.cli.terminal import quiet, say
-    from optical.collections import read_passages
     from optical.encoders import load_encoder
     from optical.index import Index
 
@@ -60,7 +63,7 @@ def build(
     with Index.create(
         output,
         loaded,
-        read_passages(passages),
+        _collection(passages),
         compact=compact,
         lexical=lexical,
         workers=chosen,
@@ -74,14 +77,13 @@ def add(
 ) -> None:
     """Add passages to an index; one whose id is there already replaces the old one."""
     from optical.cli.terminal import quiet, say
-    from optical.collections import read_passages
     from optical.encoders import load_encoder
     from optical.index import Index
 
     quiet()
     chosen = _workers(encoder, workers, ray)
     with Index.open(index) as opened:
-        opened.add(read_passages(passages), load_encoder(encoder), workers=chosen, progress=True)
+        opened.add(_collection(passages), load_encoder(encoder), workers=chosen, progress=True)
         say(f"{index} holds {opened.count} passages.")
 
 
@@ -142,6 +144,32 @@ def pull(
     If it is stopped, the same command goes on from there.
     """
     _copy(address, output)
+
+
+class _Counted:
+    """A collection that is read once to count it: progress can tell the time left, and no bad line comes as a surprise
+    after hours."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._number = sum(1 for _ in self)
+
+    def __len__(self) -> int:
+        return self._number
+
+    def __iter__(self) -> "Iterator[Passage]":
+        from optical.collections import read_passages
+
+        return iter(read_passages(self._source))
+
+
+def _collection(source: str) -> "Iterable[Passage]":
+    from optical.collections import read_passages
+
+    path = Path(source)
+    # What comes through a pipe can be read only once.
+    is_pipe = path.exists() and not (path.is_file() or path.is_dir())
+    return read_passages(source) if is_pipe else _Counted(source)
 
 
 def _copy(source: str, target: str) -> None:

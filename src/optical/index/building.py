@@ -1,7 +1,7 @@
 """Passages on their way into an index: read, checked, encoded and stored chunk by chunk."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from typing import Any
 
@@ -11,7 +11,7 @@ from sentence_transformers import MultiVectorEncoder
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index.centroids import Centroids, Sparse
-from optical.index.checks import check_vectors
+from optical.index.checks import check_passage, check_vectors
 from optical.index.engine import Document, Engine, Place
 from optical.index.filters import Kind, merge_kinds
 from optical.index.lexical import mean_length
@@ -72,7 +72,7 @@ def build(
 
 def length(passages: Iterable[Passage]) -> int | None:
     """Return how many there are, if that can be known."""
-    return len(passages) if isinstance(passages, Sequence) else None
+    return len(passages) if isinstance(passages, Sized) else None
 
 
 def add_passages(
@@ -124,11 +124,9 @@ def _fresh(
                     f"Passage {passage.id!r} occurs twice. Give every passage an id of its own."
                 )
             seen.add(passage.id)
+            check_passage(passage)
         there = engine.fetch([passage.id for passage in chunk])
         fresh = [passage for passage in chunk if there.get(passage.id) != passage]
-        for passage in fresh:
-            if not passage.content:
-                raise OpticalError(f"Passage {passage.id!r} is empty. Give it text, or leave it out.")
         done(len(chunk) - len(fresh))
         if fresh:
             yield fresh

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from sentence_transformers import MultiVectorEncoder
 
+from optical.collections import Passage
 from optical.encoders import query_lengths, query_limit
 from optical.errors import OpticalError
 from optical.index.engine import Engine
@@ -13,12 +14,24 @@ UNIT_NORM_TOLERANCE = 1e-2
 _PROBABILITY_TOLERANCE = 1e-2
 
 
-def check_k(k: int, count: int) -> None:
-    """Raise :class:`OpticalError` unless ``k`` results can be had from ``count`` passages."""
+def check_k(k: int) -> None:
+    """Raise :class:`OpticalError` unless ``k`` is a number of results that can be asked for."""
     if k < 1:
-        raise OpticalError(f"k is {k}, but a search returns at least one result. Ask for 1 to {count}.")
-    if k > count:
-        raise OpticalError(f"k is {k}, but the index holds {count} passages. Ask for at most {count}.")
+        raise OpticalError(f"k is {k}. Ask for at least one result.")
+
+
+def check_passage(passage: Passage) -> None:
+    """Raise :class:`OpticalError` if a passage has no id or no text, or if either is not text."""
+    if not passage.id:
+        raise OpticalError(
+            f"A passage has no id (its text: {passage.content[:60]!r}). Give every passage one."
+        )
+    if not passage.content:
+        raise OpticalError(f"Passage {passage.id!r} is empty. Give it text, or leave it out.")
+    if not _is_text(passage.id + passage.content):
+        raise OpticalError(
+            f"Passage {passage.id!r} has half a character in it. Give id and text in valid Unicode."
+        )
 
 
 def check_vectors(ids: Sequence[str], vectors: Sequence[torch.Tensor], dimension: int) -> None:
@@ -102,6 +115,10 @@ def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None
     """
     if not all(text.strip() for text in texts):
         raise OpticalError("The query is empty. Give it at least one word.")
+    if not all(map(_is_text, texts)):
+        raise OpticalError(
+            "The query is not valid Unicode, perhaps because it is not UTF-8. Give it in UTF-8."
+        )
     limit = query_limit(encoder)
     if limit is None:
         return
@@ -111,3 +128,12 @@ def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None
             raise OpticalError(
                 f"The query has {tokens} tokens, but this encoder reads {limit} at most. Shorten {beginning!r}."
             )
+
+
+def _is_text(text: str) -> bool:
+    # Python reads bytes that are no UTF-8 as halves of surrogate pairs, which have no encoding.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -45,6 +45,8 @@ class Not:
 
 Filter: TypeAlias = Comparison | And | Or | Not
 
+# Parentheses within each other, of which each takes several calls to parse.
+_DEEPEST = 50
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -88,6 +90,7 @@ class _Parser:
         self._fields = fields
         self._tokens: list[tuple[str, str, int]] = []
         self._next = 0
+        self._depth = 0
         position = 0
         end = len(expression.rstrip())
         while position < end:
@@ -119,12 +122,22 @@ class _Parser:
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def _condition(self) -> Filter:
-        if self._take("word", "not"):
-            condition = self._condition()
-            # A server refuses what is nested deep.
-            return condition.part if isinstance(condition, Not) else Not(condition)
+        negated = False
+        while self._take("word", "not"):
+            negated = not negated
+        condition = self._comparison_or_parenthesis()
+        if not negated:
+            return condition
+        # A server refuses what is nested deep.
+        return condition.part if isinstance(condition, Not) else Not(condition)
+
+    def _comparison_or_parenthesis(self) -> Filter:
         if self._take("sign", "("):
+            self._depth += 1
+            if self._depth > _DEEPEST:
+                self._fail(self._tokens[self._next - 1][2], f"parentheses are more than {_DEEPEST} deep")
             inner = self._either()
+            self._depth -= 1
             self._require(")")
             return inner
         kind, field, position = self._tokens[self._next]

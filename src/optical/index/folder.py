@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from optical.errors import OpticalError
-from optical.files import copy_folder, create_folder, replace_file, require_absent
+from optical.files import copy_folder, create_folder, replace_file, require_absent, sync_folder
 from optical.index.centroids import Centroids
 from optical.index.engine import Engine
 from optical.index.local import LocalEngine
@@ -92,6 +92,7 @@ class FolderPlace:
         """Make an index of the unfinished one that is open."""
         with writing(self.folder):
             self._file = self._file.rename(self.folder / _FINISHED)
+            sync_folder(self.folder)
 
     def remove(self) -> None:
         """Remove the folder."""
@@ -109,7 +110,7 @@ class FolderPlace:
 
     def end_change(self, engine: Engine) -> None:
         """Note the number of passages once all changes are on the disk."""
-        if self._facts["passages"] is None and self._file.name == _FINISHED:
+        if self._facts["passages"] is None:
             self._note_passages(engine.count)
 
     @property
@@ -122,6 +123,7 @@ class FolderPlace:
         if centroids is None:
             self._centroids = None
             self._centroids_file.unlink(missing_ok=True)
+            sync_folder(self.folder)
             return
         with writing(self.folder):
             centroids.save(self._centroids_file)

@@ -227,12 +227,12 @@ class Index:
     ) -> list[Hit]:
         """Return the ``k`` best passages for a query in the language of ``encoder``, best first.
 
-        Equal scores are in the order of ids. Fewer are returned only if the filter leaves no more.
+        Equal scores are in the order of ids. Fewer are returned only if there are no more that the filter leaves.
 
         Args:
             query: text.
             encoder: distilled from the teacher that built the index.
-            k: from 1 to :attr:`count`.
+            k: at least 1.
             filter: condition on the metadata, as :func:`optical.index.filters.parse_filter` explains; for example
                 ``source = "who" and year >= 2020``.
             exact: whether all passages are scored, or only 1,200 candidates (or 10 ``k``, if that is more); by
@@ -242,7 +242,7 @@ class Index:
                 (:func:`optical.bitext.structured_scores`, :func:`optical.collections.reciprocal_rank_fusion`).
 
         Raises:
-            OpticalError: ``k`` is out of range, the query is empty or longer than ``encoder`` reads, ``encoder``
+            OpticalError: ``k`` is below 1, the query is empty or longer than ``encoder`` reads, ``encoder``
                 belongs to another teacher, the filter is wrong, there are no centroids for ``exact=False``, or no
                 words for ``translations``.
         """
@@ -260,7 +260,7 @@ class Index:
         batch_size: int = 32,
     ) -> list[list[Hit]]:
         """:meth:`search` for many queries, which are encoded in batches and share passes over the vectors."""
-        check_k(k, self._engine.count)
+        check_k(k)
         if translations is not None:
             check_lexical(self._engine)
         require_teacher(self._opened.facts, encoder, self._opened.place)

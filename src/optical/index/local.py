@@ -36,7 +36,8 @@ _WRITTEN_TOGETHER = 8192
 _FLUSHED_TOGETHER = 131_072
 _READ_TOGETHER = 128
 # The shard's files grow by 32 MB at a time, several at once.
-_LEAST_SPACE = 256 * 2**20
+_SPACE_TO_WRITE = 256 * 2**20
+_SPACE_TO_OPEN = 32 * 2**20
 
 
 class LocalEngine:
@@ -82,8 +83,10 @@ class LocalEngine:
             lexical: makes the vectors of words, if there are any.
 
         Raises:
-            OpticalError: it is open elsewhere, or damaged.
+            OpticalError: it is open elsewhere, or damaged, or the disk is full.
         """
+        if folder.is_dir():
+            _require_space(folder, _SPACE_TO_OPEN)
         try:
             with reading(folder.parent):
                 shard = edge.EdgeShard.load(
@@ -123,7 +126,8 @@ class LocalEngine:
 
     def put(self, documents: Sequence[Document]) -> None:
         """See :meth:`optical.index.engine.Engine.put`."""
-        self._require_space(4 * self.dimension * sum(len(each.vectors) for each in documents))
+        vectors = sum(len(each.vectors) for each in documents)
+        _require_space(self._folder, 4 * self.dimension * vectors + _SPACE_TO_WRITE)
         together: list[Document] = []
         tokens = 0
         for document in documents:
@@ -134,7 +138,7 @@ class LocalEngine:
             tokens += len(document.vectors)
         if together:
             self._upsert(together)
-        self._unflushed += sum(len(each.vectors) for each in documents)
+        self._unflushed += vectors
         if self._unflushed > _FLUSHED_TOGETHER:
             self.flush()
 
@@ -220,7 +224,7 @@ class LocalEngine:
 
     def merge(self) -> None:
         """Rewrite what changes have scattered; takes time, and space for a copy."""
-        self._require_space(2 * bytes_on_disk(self._folder))
+        _require_space(self._folder, 2 * bytes_on_disk(self._folder) + _SPACE_TO_WRITE)
         with writing(self._index):
             self._shard.optimize()
 
@@ -272,14 +276,15 @@ class LocalEngine:
         with writing(self._index):
             self._shard.update(operation)
 
-    def _require_space(self, needed: int) -> None:
-        # The shard writes through memory maps, where a full disk ends the process.
-        free = shutil.disk_usage(self._folder).free
-        if free < needed + _LEAST_SPACE:
-            raise OpticalError(
-                f"The disk of {self._index} is full: {free >> 20} MB are free, and "
-                f"{(needed + _LEAST_SPACE) >> 20} MB are needed. Free some space, and give the same command again."
-            )
+
+def _require_space(folder: Path, needed: int) -> None:
+    # The shard writes through memory maps, where a full disk ends the process.
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OpticalError(
+            f"The disk of {folder.parent} is full: {free >> 20} MB are free, and {needed >> 20} MB are needed. Free "
+            "some space, and give the same command again."
+        )
 
 
 def _by_words(query: Sparse) -> dict[str, Any]:

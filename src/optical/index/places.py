@@ -53,9 +53,9 @@ def making(place: Place, new_facts: Callable[[], dict[str, Any]]) -> Iterator[tu
         facts, engine = place.open(finished=False)
         try:
             yield facts, engine
-            place.finish()
             engine.flush()
             place.end_change(engine)
+            place.finish()
         except BaseException:
             useless = is_ours and _is_empty(engine)
             engine.close()

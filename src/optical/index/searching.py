@@ -72,8 +72,11 @@ class CentroidSearch:
     ) -> list[list[Hit]]:
         """See :meth:`optical.index.Index.search_vectors`."""
         engine = self._engine
+        check_k(k)
         count = engine.count  # on a server a request, so only once
-        check_k(k, count)
+        if count == 0:
+            return [[] for _ in queries]
+        k = min(k, count)
         for query in queries:
             check_query(query, engine.dimension)
         if terms is not None:

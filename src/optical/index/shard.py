@@ -1,5 +1,7 @@
 """How the index is written in the terms of Qdrant Edge: schema, points, conditions, and its errors in ours."""
 
+import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,20 @@ SCHEMA: dict[Kind, Any] = {
     "string": edge.PayloadSchemaType.Keyword,
     "number": edge.PayloadSchemaType.Float,
     "boolean": edge.PayloadSchemaType.Keyword,
+}
+
+
+# What the system refuses says nothing of the files; the shard names the number in its messages.
+_REFUSALS = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.EPERM,
+    errno.EROFS,
 }
 
 
@@ -92,9 +108,13 @@ def reading(index: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if _of_the_shard(error):
-            raise damaged(index, error) from error
-        raise
+        if not _of_the_shard(error):
+            raise
+        if {int(number) for number in re.findall(r"(?:os error|code:) (\d+)", str(error))} & _REFUSALS:
+            raise IndexUnavailableError(
+                f"The index {index} cannot be used ({error}). It is not damaged: mend that, and try again."
+            ) from error
+        raise damaged(index, error) from error
 
 
 @contextmanager

@@ -67,8 +67,6 @@ class ServedIndex:
                 parse_filter(filter, self.fields)
         except OpticalError as error:
             raise RefusedError(str(error)) from error
-        except RecursionError as error:
-            raise RefusedError("The filter is nested too deeply. Make it simpler.") from error
 
     def search(
         self,
@@ -77,7 +75,7 @@ class ServedIndex:
         filter: str | None,
         terms: Sequence[Sequence[Mapping[str, float]]] | None,
     ) -> list[list[Hit]]:
-        """See :meth:`optical.index.Index.search_vectors`; ``k`` may be more than there are passages.
+        """See :meth:`optical.index.Index.search_vectors`.
 
         Raises:
             RefusedError: the index refuses what is asked.
@@ -88,7 +86,9 @@ class ServedIndex:
         # It may have been opened again, and be another.
         self.check_filter(filter)
         try:
-            return self._best(list(map(torch.from_numpy, vectors)), min(k, self.passages), filter, terms)
+            return self._index.search_vectors(
+                list(map(torch.from_numpy, vectors)), k, filter=filter, terms=terms
+            )
         except IndexUnavailableError as error:
             self._lose(error)
             raise UnavailableError(_UNREACHABLE) from error
@@ -122,26 +122,6 @@ class ServedIndex:
         self.dimension: int = facts["dimension"]
         self.lexical = lexical_of(facts) is not None
         self.passages, self.fields = self._index.count, self._index.fields
-
-    def _best(
-        self,
-        queries: Sequence[torch.Tensor],
-        k: int,
-        filter: str | None,
-        terms: Sequence[Sequence[Mapping[str, float]]] | None,
-    ) -> list[list[Hit]]:
-        if k == 0:
-            return [[] for _ in queries]
-        try:
-            return self._index.search_vectors(queries, k, filter=filter, terms=terms)
-        except IndexUnavailableError:
-            raise
-        except OpticalError:
-            # The search counts the passages itself. Others may have removed some since they were counted here.
-            self.passages = self._index.count
-            if k <= self.passages:
-                raise
-        return self._best(queries, self.passages, filter, terms)
 
     def _open_again(self) -> None:
         with contextlib.suppress(OpticalError, OSError):
