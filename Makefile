@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 INSTALLED_BENCH := .venv/.installed-bench
 INSTALLED_DOCS := .venv/.installed-docs
-# Those that read a data folder live one level down and are run by hand.
+# Those that need no data folder and take minutes; the others are run by hand.
 BENCHMARKS := benchmarks/index_search.py benchmarks/transport.py
 
 .DELETE_ON_ERROR:

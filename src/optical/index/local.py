@@ -98,7 +98,7 @@ class LocalEngine:
                 raise
             raise OpticalError(
                 f"The index {folder.parent} is open already, here or in another process, and only one can have it. "
-                "Close it there first."
+                "Close it there first, or search a copy of the folder made while it is closed (Index.snapshot)."
             ) from error
 
     @property

@@ -179,7 +179,7 @@ def test_the_key_opens(qdrant: FakeQdrant, url: str, monkeypatch: pytest.MonkeyP
         assert index.count == 20
 
 
-def test_every_change_waits_and_every_question_asks_most_replicas(
+def test_every_change_waits_for_most_replicas_and_every_question_asks_one(
     qdrant: FakeQdrant, tiny_teacher: MultiVectorEncoder
 ) -> None:
     with Index.create(f"{qdrant.url}/news?shards=4&replicas=3", tiny_teacher, PASSAGES) as index:
