@@ -262,3 +262,4 @@ def test_a_second_side_in_english_is_told(tmp_path: Path, caplog: pytest.LogCapt
     file.write_text("".join(f"Sentence {n}\tsentence {n}\n" for n in range(300)) + "water\tmaji\n")
     assert len(read_bitext([file])) == 1
     assert "Most pairs of the bitext, 300, have the same text on both sides" in caplog.text
+    assert "sentence pairs" in caplog.text  # and how few are left

@@ -64,6 +64,11 @@ BITEXTS = {
     "one column": (b"water\nriver\n", (), ("No usable pair", "1 column(s)", ":1:")),
     "columns, strict": (b"water\tbado\nriver\tkilo\tlima\n", ("--strict",), (":2:", "3 column(s)", "Mend")),
     "Latin-1, strict": (b"water\tbado\nriver\tk\xe9lo\n", ("--strict",), (":2:", "not UTF-8", "Mend")),
+    "English twice": (
+        b"water\twater\nriver\tRiver\n",
+        (),
+        ("No usable pair", "identical sides 2", "second side in the new language"),
+    ),
     "UTF-16": ("water\tbado\n".encode("utf-16"), (), ("No usable pair", "UTF-8")),
 }
 

@@ -64,9 +64,11 @@ def read_bitext(sources: Sequence[str | Path], *, strict: bool = False, max_char
     if not any(pairs.values()):
         counts = ", ".join(f"{reason} {count}" for reason, count in dropped.items())
         first_note = f"; first malformed line: {malformed[0]}" if malformed else ""
+        remedy = f"Give {KNOWN_FORMATS}"
+        if dropped["identical sides"] > dropped.total() / 2:
+            remedy = "Most have the same text on both sides: give a second side in the new language"
         raise OpticalError(
-            f"No usable pair is left of {' and '.join(map(str, sources))} (dropped: {counts}{first_note}). "
-            f"Give {KNOWN_FORMATS}."
+            f"No usable pair is left of {' and '.join(map(str, sources))} (dropped: {counts}{first_note}). {remedy}."
         )
     if malformed:
         logger.warning(
@@ -79,7 +81,7 @@ def read_bitext(sources: Sequence[str | Path], *, strict: bool = False, max_char
             dropped["identical sides"],
             len(pairs),
         )
-    elif len(pairs) < _FEW_PAIRS:
+    if len(pairs) < _FEW_PAIRS:
         logger.warning(
             "The bitext has only %d sentence pairs. A student knows the words that it has seen: give a few thousand.",
             len(pairs),
