@@ -302,6 +302,11 @@ def test_unusable_query_vectors_are_refused(index: Index, tiny_teacher: MultiVec
             index.search(QUERY, tiny_teacher)
 
 
+def test_a_query_of_zeros_is_refused(index: Index) -> None:
+    with pytest.raises(OpticalError, match="zeros only"):
+        index.search_vectors([torch.zeros(3, 16)])
+
+
 @pytest.mark.parametrize(
     ("query", "k", "message"),
     [

@@ -67,7 +67,7 @@ def check_vectors(ids: Sequence[str], vectors: Sequence[torch.Tensor], dimension
 
 
 def check_query(query: torch.Tensor, dimension: int) -> None:
-    """Raise :class:`OpticalError` unless ``query`` is finite, of shape (n, ``dimension``), n >= 1."""
+    """Raise :class:`OpticalError` unless ``query`` is finite, not all 0, of shape (n, ``dimension``), n >= 1."""
     if query.ndim != 2 or query.shape[1] != dimension or len(query) == 0:
         raise OpticalError(
             f"The query has vectors of shape {tuple(query.shape)}, but this index takes (n, {dimension}), "
@@ -75,6 +75,10 @@ def check_query(query: torch.Tensor, dimension: int) -> None:
         )
     if not bool(torch.isfinite(query).all()):
         raise OpticalError("The query has vectors with NaN or infinity. Check the query encoder's weights.")
+    if not bool(query.any()):
+        raise OpticalError(
+            "The query has zeros only, by which all passages are alike. Check the query encoder."
+        )
 
 
 def check_lexical(engine: Engine) -> None:

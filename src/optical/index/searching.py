@@ -158,7 +158,7 @@ def _sample(engine: Engine, number: int) -> torch.Tensor:
 def _fused(rankings: Sequence[Sequence[Found]]) -> list[Found]:
     passages = {each.passage.id: each.passage for ranking in rankings for each in ranking}
     scores = reciprocal_rank_fusion([each.passage.id for each in ranking] for ranking in rankings)
-    return [Found(passages[id_], scores[id_]) for id_ in sorted(scores, key=lambda id_: (-scores[id_], id_))]
+    return [Found(passages[id_], score) for id_, score in scores.items()]
 
 
 def _hits(found: Sequence[Found]) -> list[Hit]:

@@ -1,5 +1,6 @@
 """Several systems' rankings made one."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from optical.collections import Run, ranked, reciprocal_rank_fusion
@@ -17,10 +18,9 @@ def fuse(runs: Sequence[Run], depth: int = 100) -> Run:
     for run in runs:
         for query, passages in ranked(run):
             rankings.setdefault(query, []).append(passages)
-    fused = {query: reciprocal_rank_fusion(each) for query, each in rankings.items()}
     return {
-        query: {passage: fused[query][passage] for passage in passages[:depth]}
-        for query, passages in ranked(fused)
+        query: dict(itertools.islice(reciprocal_rank_fusion(each).items(), depth))
+        for query, each in rankings.items()
     }
 
 

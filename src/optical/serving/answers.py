@@ -1,6 +1,7 @@
 """What a search answers, and why it may not."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,8 +56,7 @@ def fused(lists: Mapping[str, list[Hit]], k: int) -> list[Found]:
             if hit.id not in best or hit.rank < best[hit.id].hit.rank:
                 best[hit.id] = Found(hit, language)
     scores = reciprocal_rank_fusion([hit.id for hit in hits] for hits in lists.values())
-    ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:k]
     return [
         dataclasses.replace(best[id_], hit=dataclasses.replace(best[id_].hit, score=score, rank=rank))
-        for rank, (id_, score) in enumerate(ordered, start=1)
+        for rank, (id_, score) in enumerate(itertools.islice(scores.items(), k), start=1)
     ]
