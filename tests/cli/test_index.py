@@ -1,8 +1,12 @@
 """An index as the user of the command line keeps it: build, look, add, optimise, filter, and what is refused."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
+
+import pytest
 
 from optical.index import Index
 
@@ -36,6 +40,7 @@ def test_an_index_is_built_looked_at_extended_and_searched_with_a_filter(
     )
     built = command("index", "--encoder", teacher, "--passages", first, "--output", index, "--compact")
     assert (built.code, built.out) == (0, f"Indexed 2 passages in {index}.\n")
+    assert "2/2" in built.err
     added = command("index", "add", index, "--encoder", teacher, "--passages", second)
     assert (added.code, added.out) == (0, f"{index} holds 3 passages.\n")
     assert command("index", "optimise", index).code == 0
@@ -82,6 +87,30 @@ def test_an_index_that_is_open_elsewhere_or_broken_is_explained(
     assert refused.code == 2
     assert "is damaged" in refused.err
     assert "Traceback" not in refused.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_passages_come_through_a_pipe_too(command: Command, teacher: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "passages"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_text, args=("a\tthe farmer buy fish\nb\tthe goat eat\n",))
+    writer.start()
+    built = command("index", "--encoder", teacher, "--passages", pipe, "--output", tmp_path / "index")
+    writer.join()
+    assert (built.code, built.out) == (0, f"Indexed 2 passages in {tmp_path / 'index'}.\n")
+
+
+def test_a_bad_line_is_found_before_anything_is_encoded(
+    command: Command, teacher: Path, tmp_path: Path
+) -> None:
+    passages = tmp_path / "passages.tsv"
+    passages.write_text(
+        "".join(f"p{n}\tthe goat eat\n" for n in range(600)) + "only an id\n", encoding="utf-8"
+    )
+    refused = command("index", "--encoder", teacher, "--passages", passages, "--output", tmp_path / "index")
+    assert refused.code == 2
+    assert "passages.tsv:601" in refused.err
+    assert not (tmp_path / "index").exists()
 
 
 def test_unusable_workers_are_explained_before_anything_is_made(
