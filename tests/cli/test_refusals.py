@@ -285,7 +285,6 @@ def test_index_of_another_teacher(
     [
         ("water " * 80, 3, ("82 tokens", "64", "Shorten")),
         ("  ", 3, ("query is empty", "at least one word")),
-        ("water", 21, ("21", "20")),
         ("water", 0, ("0", "1")),
     ],
 )
@@ -306,16 +305,6 @@ def test_hybrid_search(command: Command, teacher: Path, index: Path, tmp_path: P
     QueryTranslations.estimate(Bitext(["water"], ["maji"])).save(student / "query-translations.json.gz")
     for encoder in (student, teacher):
         assert_refused(command(*searching, encoder), "no lexical vectors", "optical index --lexical")
-
-
-def test_k_larger_than_the_collection_in_evaluate(
-    command: Command, teacher: Path, index: Path, tmp_path: Path, made: Path
-) -> None:
-    (tmp_path / "queries.tsv").write_bytes(QUERIES)
-    (tmp_path / "qrels.tsv").write_bytes(QRELS)
-    files = ("--queries", tmp_path / "queries.tsv", "--qrels", tmp_path / "qrels.tsv", "--run", made / "run")
-    assert_refused(command("evaluate", index, *files, "--encoder", teacher, "-k", 21), "21", "20")
-    assert not any(made.iterdir())
 
 
 @pytest.mark.parametrize(

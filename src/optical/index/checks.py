@@ -17,7 +17,7 @@ _PROBABILITY_TOLERANCE = 1e-2
 def check_k(k: int) -> None:
     """Raise :class:`OpticalError` unless ``k`` is a number of results that can be asked for."""
     if k < 1:
-        raise OpticalError(f"k is {k}. Ask for at least one result.")
+        raise OpticalError(f"k is {k}. Ask for 1 result or more.")
 
 
 def check_passage(passage: Passage) -> None:

@@ -47,6 +47,7 @@ Filter: TypeAlias = Comparison | And | Or | Not
 
 # Parentheses within each other, of which each takes several calls to parse.
 _DEEPEST = 50
+_LONGEST_SHOWN = 200
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -203,8 +204,10 @@ class _Parser:
         self._fail(position, f"{what} is expected instead of {text}")
 
     def _fail(self, position: int, message: str) -> NoReturn:
+        whole = self._expression
+        shown = whole if len(whole) <= _LONGEST_SHOWN else f"{whole[:_LONGEST_SHOWN]}..."
         raise OpticalError(
-            f"The filter {self._expression!r} is wrong at character {position + 1}: {message}. "
+            f"The filter {shown!r} is wrong at character {position + 1}: {message}. "
             'Write it like: source = "who" and year >= 2020.'
         )
 
