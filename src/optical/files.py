@@ -12,7 +12,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -48,8 +48,8 @@ def replace_file(target: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         _sync(temporary)
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
         sync_folder(target.parent)
     finally:
@@ -70,6 +70,7 @@ def create_folder(target: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         temporary.rename(target)
+        sync_folder(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -77,7 +78,8 @@ def create_folder(target: Path) -> Iterator[Path]:
 def sync_folder(folder: Path) -> None:
     """Wait until the names of what is in ``folder`` are on the disk, where the system can tell (not on Windows)."""
     if os.name != "nt":
-        _sync(folder)
+        with suppress(OSError):  # some network file systems refuse
+            _sync(folder)
 
 
 def copy_folder(source: Path, target: Path) -> None:

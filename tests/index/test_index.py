@@ -23,6 +23,7 @@ from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index import Hit, Index
 from optical.index.centroids import Sparse
+from optical.index.folder import FolderPlace
 from optical.index.local import LocalEngine
 
 from ..conftest import copy_index, largest_file
@@ -368,6 +369,21 @@ def test_a_build_that_fails_at_its_end_goes_on(
     assert not Index.exists(path)
     Index.create(path, tiny_teacher, PASSAGES).close()
     assert json.loads((path / "index.json").read_text(encoding="utf-8"))["passages"] == len(PASSAGES)
+
+
+def test_a_build_that_stopped_after_its_last_count_may_go_on_with_other_passages(
+    path: Path, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(place: FolderPlace) -> None:
+        raise OpticalError("the disk has gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderPlace, "finish", fail)
+        with pytest.raises(OpticalError, match="the disk has gone"):
+            Index.create(path, tiny_teacher, PASSAGES)
+    Index.create(path, tiny_teacher, PASSAGES[:30]).close()
+    with Index.open(path) as index:
+        assert index.count == 30
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are set by the resource module")

@@ -52,6 +52,7 @@ def making(place: Place, new_facts: Callable[[], dict[str, Any]]) -> Iterator[tu
             place.create(new_facts())
         facts, engine = place.open(finished=False)
         try:
+            place.begin_change()
             yield facts, engine
             engine.flush()
             place.end_change(engine)

@@ -74,15 +74,15 @@ class CentroidSearch:
         engine = self._engine
         check_k(k)
         count = engine.count  # on a server a request, so only once
-        if count == 0:
-            return [[] for _ in queries]
-        k = min(k, count)
         for query in queries:
             check_query(query, engine.dimension)
         if terms is not None:
             check_terms(terms, len(queries), engine)
         queries = [query.detach().to("cpu", torch.float32) for query in queries]
         condition = None if filter is None else parse_filter(filter, engine.fields)
+        if count == 0:
+            return [[] for _ in queries]
+        k = min(k, count)
         if terms is None:
             return [_hits(found) for found in self._nearest(queries, k, condition, exact, count)]
         depth = min(max(_FUSED, k), count)
