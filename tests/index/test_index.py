@@ -356,34 +356,34 @@ def test_a_query_of_just_the_limit_is_searched(index: Index, tiny_teacher: Multi
         index.search("river " * 7, tiny_teacher)
 
 
-def test_a_build_that_fails_at_its_end_goes_on(
-    path: Path, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("part", "step", "passages"),
+    [
+        (LocalEngine, "flush", PASSAGES),
+        (FolderPlace, "finish", PASSAGES),
+        (FolderPlace, "finish", PASSAGES[:30]),
+    ],
+)
+def test_a_build_that_fails_at_its_end_goes_on_with_the_same_passages_or_others(
+    part: type,
+    step: str,
+    passages: list[Passage],
+    path: Path,
+    tiny_teacher: MultiVectorEncoder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(engine: LocalEngine) -> None:
+    def fail(self: object) -> None:
         raise OpticalError("the disk has gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(LocalEngine, "flush", fail)
+        patched.setattr(part, step, fail)
         with pytest.raises(OpticalError, match="the disk has gone"):
             Index.create(path, tiny_teacher, PASSAGES)
     assert not Index.exists(path)
-    Index.create(path, tiny_teacher, PASSAGES).close()
-    assert json.loads((path / "index.json").read_text(encoding="utf-8"))["passages"] == len(PASSAGES)
-
-
-def test_a_build_that_stopped_after_its_last_count_may_go_on_with_other_passages(
-    path: Path, tiny_teacher: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(place: FolderPlace) -> None:
-        raise OpticalError("the disk has gone")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(FolderPlace, "finish", fail)
-        with pytest.raises(OpticalError, match="the disk has gone"):
-            Index.create(path, tiny_teacher, PASSAGES)
-    Index.create(path, tiny_teacher, PASSAGES[:30]).close()
+    Index.create(path, tiny_teacher, passages).close()
+    assert json.loads((path / "index.json").read_text(encoding="utf-8"))["passages"] == len(passages)
     with Index.open(path) as index:
-        assert index.count == 30
+        assert index.count == len(passages)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are set by the resource module")

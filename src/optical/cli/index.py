@@ -83,7 +83,8 @@ def add(
     quiet()
     chosen = _workers(encoder, workers, ray)
     with Index.open(index) as opened:
-        opened.add(_collection(passages), load_encoder(encoder), workers=chosen, progress=True)
+        loaded = load_encoder(encoder)
+        opened.add(_collection(passages), loaded, workers=chosen, progress=True)
         say(f"{index} holds {opened.count} passages.")
 
 

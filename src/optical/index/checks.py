@@ -6,6 +6,7 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
+from optical.collections.texts import _has_lone_surrogate
 from optical.encoders import query_lengths, query_limit
 from optical.errors import OpticalError
 from optical.index.engine import Engine
@@ -28,7 +29,7 @@ def check_passage(passage: Passage) -> None:
         )
     if not passage.content:
         raise OpticalError(f"Passage {passage.id!r} is empty. Give it text, or leave it out.")
-    if not _is_text(passage.id + passage.content):
+    if _has_lone_surrogate(passage.id + passage.content):
         raise OpticalError(
             f"Passage {passage.id!r} has half a character in it. Give id and text in valid Unicode."
         )
@@ -119,7 +120,8 @@ def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None
     """
     if not all(text.strip() for text in texts):
         raise OpticalError("The query is empty. Give it at least one word.")
-    if not all(map(_is_text, texts)):
+    # Python reads bytes that are no UTF-8 as halves of surrogate pairs.
+    if any(map(_has_lone_surrogate, texts)):
         raise OpticalError(
             "The query is not valid Unicode, perhaps because it is not UTF-8. Give it in UTF-8."
         )
@@ -132,12 +134,3 @@ def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None
             raise OpticalError(
                 f"The query has {tokens} tokens, but this encoder reads {limit} at most. Shorten {beginning!r}."
             )
-
-
-def _is_text(text: str) -> bool:
-    # Python reads bytes that are no UTF-8 as halves of surrogate pairs, which have no encoding.
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
