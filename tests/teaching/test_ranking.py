@@ -95,6 +95,21 @@ def test_queries_with_too_few_negatives_are_counted(
     assert provenance["training_queries"] == 160 - provenance["queries_with_too_few_negatives"]
 
 
+def test_negatives_may_be_given(encoder_folder: Path, files: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    run = write_lines(tmp_path / "run.trec", *(f"q{n} Q0 p{(n + 1) % 200} 1 1.0 x" for n in range(150)))
+    settings = {**_QUICK, "steps": 2}
+    teach_ranking(encoder_folder, *files, tmp_path / "taught", negatives=run, **settings)
+    provenance = read_provenance(tmp_path / "taught")
+    training, _ = read_judged_queries(*files).split(40, 0)
+    # Mined ones would be enough for every query; the run has none for the last 50.
+    assert provenance["training_queries"] == sum(query < 150 for query in training)
+    with pytest.raises(OpticalError, match=r"hard_negatives is 0, so that none of .*run.trec would be taken"):
+        teach_ranking(
+            encoder_folder, *files, tmp_path / "other", negatives=run, **{**settings, "hard_negatives": 0}
+        )
+    assert not list(tmp_path.glob("other*"))
+
+
 def test_nothing_is_mined(encoder_folder: Path, files: tuple[Path, Path, Path], tmp_path: Path) -> None:
     queries, _, judgements = files
     # The two nearest passages are the only ones there are, and both are relevant.

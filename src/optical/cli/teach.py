@@ -79,13 +79,21 @@ def ranking(
         str, typer.Option(help="Relevant passages of the queries: TREC or BEIR, 1 and above is relevant.")
     ],
     output: Output,
+    negatives: Annotated[
+        str | None,
+        typer.Option(
+            help="Hard negatives in place of mined ones: a TREC run of the queries, of which the passages that are "
+            "not judged relevant count, or an ir_datasets: id with triples."
+        ),
+    ] = None,
     cross_encoder: Annotated[
         str | None,
         typer.Option(help="Follow the scores of this cross-encoder (Hub id or folder), not the judgements."),
     ] = None,
     temperature: Annotated[float, typer.Option(help="The scores, sums of cosines, are divided by it.")] = 1.0,
     hard_negatives: Annotated[
-        int, typer.Option(help="Mined passages beside the relevant one, for a query and step; 0 mines none.")
+        int,
+        typer.Option(help="Hard negatives beside the relevant passage, for a query and step; 0 mines none."),
     ] = 1,
     depth: Annotated[
         int, typer.Option(help="How many of the passages ranked highest they are drawn from.")
@@ -107,8 +115,8 @@ def ranking(
 ) -> None:
     """Train an English encoder to rank, on queries and the passages that answer them.
 
-    Hard negatives are mined from an index of all passages. A run that was stopped goes on when the same command is
-    given again.
+    Hard negatives are mined from an index of all passages, unless they are given. A run that was stopped goes on when
+    the same command is given again.
     """
     from optical.cli.terminal import quiet, say
     from optical.encoders import read_provenance
@@ -117,7 +125,15 @@ def ranking(
     quiet()
     settings = chosen_settings(context, RankingSettings)
     teach_ranking(
-        encoder, queries, passages, qrels, output, cross_encoder=cross_encoder, progress=True, **settings
+        encoder,
+        queries,
+        passages,
+        qrels,
+        output,
+        negatives=negatives,
+        cross_encoder=cross_encoder,
+        progress=True,
+        **settings,
     )
     provenance = read_provenance(output)
     before, after = provenance["development_before"], provenance["development_after"]

@@ -34,20 +34,21 @@ def teach_ranking(
     judgements: str | Path,
     output: str | Path,
     *,
+    negatives: str | Path | None = None,
     cross_encoder: str | Path | None = None,
     progress: bool = False,
     **settings: Any,
 ) -> MultiVectorEncoder:
     """Train an English encoder on queries and the passages judged relevant to them, and save it.
 
-    Both sides are trained, so indexes made with the encoder before do not fit the new one. Hard negatives are mined
-    from an index of all passages, made with the encoder as it is now. The work in progress lies in ``OUTPUT.partial``;
-    a run that was stopped goes on from there when it is called again with the same arguments.
+    Both sides are trained, so indexes made with the encoder before do not fit the new one. Hard negatives are those
+    given, or are mined from an index of all passages, made with the encoder as it is now. The work in progress lies in
+    ``OUTPUT.partial``; a run that was stopped goes on from there when it is called again with the same arguments.
 
-    A mined passage counts as a negative unless it is judged relevant to the query, and so do, without a cross-encoder,
-    the passages of the other queries in a batch, even one that happens to be relevant to this query too or is judged
-    relevant at a lower level. No text stands twice in a batch. Queries with too few hard negatives are left out; their
-    number is in the provenance.
+    A given or mined passage counts as a negative unless it is judged relevant to the query, and so do, without a
+    cross-encoder, the passages of the other queries in a batch, even one that happens to be relevant to this query too
+    or is judged relevant at a lower level. No text stands twice in a batch. Queries with too few hard negatives are
+    left out; their number is in the provenance.
 
     Args:
         encoder: Hub id or folder.
@@ -55,6 +56,7 @@ def teach_ranking(
         passages: all, relevant or not.
         judgements: which passages are relevant to which queries.
         output: folder for the encoder; must not exist.
+        negatives: hard negatives, in place of mined ones.
         cross_encoder: Hub id or folder of one whose scores are followed in place of the judgements.
         progress: show a progress bar with queries a second and the time left.
         **settings: see :class:`optical.teaching.RankingSettings`.
@@ -70,7 +72,11 @@ def teach_ranking(
     require_absent(target)
     objective = "contrastive" if cross_encoder is None else "kl"
     chosen = RankingSettings(student=str(encoder), objective=objective, **settings)
-    judged = read_judged_queries(queries, passages, judgements)
+    if negatives is not None and not chosen.hard_negatives:
+        raise OpticalError(
+            f"hard_negatives is 0, so that none of {negatives} would be taken. Raise it, or give no negatives."
+        )
+    judged = read_judged_queries(queries, passages, judgements, negatives=negatives, depth=chosen.depth)
     training, development = judged.split(chosen.held_back, chosen.seed)
     state = PartialState(cpu=not torch.accelerator.is_available())
     step = chosen.batch_size * state.num_processes
@@ -81,17 +87,20 @@ def teach_ranking(
     if scorer is not None:
         fingerprints.append(fingerprint(scorer))
     digest = judged.digest()
-    data = digest + (digest_passages(passages) if chosen.hard_negatives else "")
+    mining = negatives is None and chosen.hard_negatives > 0
+    data = digest + (digest_passages(passages) if mining else "")
     with work_folder(target, identity(chosen, fingerprints, data), state) as work:
-        mined = work / "negatives.run" if chosen.hard_negatives else None
+        mined = work / "negatives.run"
         with state.main_process_first():
             start = folder_once(
                 work / "student",
                 lambda folder: encoder_before.save_pretrained(str(folder), create_model_card=False),
             )
-            if mined is not None and not mined.exists():
+            if mining and not mined.exists():
                 mine(encoder_before, queries, passages, judgements, mined, chosen.depth, progress=progress)
-        examples = read_judged_queries(queries, passages, judgements, negatives=mined, depth=chosen.depth)
+        examples = judged
+        if mining:
+            examples = read_judged_queries(queries, passages, judgements, negatives=mined, depth=chosen.depth)
         usable = _with_negatives(examples, training, chosen, step)
         student = MultiVectorEncoder(str(start))
         texts = numbered_texts(examples)

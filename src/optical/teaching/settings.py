@@ -42,7 +42,7 @@ class RankingSettings(TrainingSettings):
         student: Hub id or folder of the encoder to start from.
         objective: "contrastive", or "kl" where a cross-encoder gives the scores.
         temperature: the encoder's scores, sums of cosines, are divided by it; a cross-encoder's stay as they are.
-        hard_negatives: mined passages beside the relevant one in each example; "kl" needs one.
+        hard_negatives: hard negatives beside the relevant passage in each example; "kl" needs one.
         depth: how many of the passages ranked highest the hard negatives are drawn from; more than ``hard_negatives``,
             as the relevant passage is often among them.
         chunk: texts that are encoded at once; bounds the memory that a large batch takes.
