@@ -229,9 +229,7 @@ def test_long_pairs_are_left_out_of_training(teacher_folder: Path, bitext: Path,
         ({"discriminator_learning_rate": -1.0}, "discriminator_learning_rate is -1.0"),
         ({"objective": "opticl"}, "'opticl'"),
         ({"objective": "-1*optical"}, "'-1'"),
-        ({"batch_size": 400}, "400"),
         ({"max_tokens": 3}, "more than 3 tokens"),
-        ({"max_tokens": 6, "batch_size": 100}, "at most 6 tokens"),
     ],
 )
 def test_refused_settings_leave_nothing(
@@ -255,6 +253,26 @@ def test_student_of_another_dimension_is_refused(
             teacher_folder, bitext, tmp_path / "made" / "student", student=str(tmp_path / "narrow"), **SMALL
         )
     assert list(tmp_path.glob("made/*")) == []
+
+
+def test_few_pairs_make_one_batch_and_a_warning(
+    teacher_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = write_bitext(tmp_path / "few.tsv", 40)
+    distill(teacher_folder, few, tmp_path / "student", steps=2, evaluations=1)
+    assert "The bitext has only 40 sentence pairs" in caplog.text
+    made = read_provenance(tmp_path / "student")
+    assert (made["training_pairs"], made["settings"]["batch_size"]) == (32, 32)
+
+
+def test_no_pair_is_short_enough_on_both_sides(teacher_folder: Path, tmp_path: Path) -> None:
+    short, long = "the river is big", "maize and rice in the market of nairobi and maize and rice"
+    lines = [f"{short if n % 2 else long} {n}\t{long if n % 2 else short} {n}" for n in range(60)]
+    uneven = tmp_path / "uneven.tsv"
+    uneven.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(OpticalError, match="Only 0 training pairs have at most 8 tokens a side"):
+        distill(teacher_folder, uneven, tmp_path / "student", max_tokens=8)
+    assert not list(tmp_path.glob("student*"))
 
 
 def test_bitext_too_small_to_hold_back(teacher_folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import logging
+import math
 import re
 import shutil
 from pathlib import Path
@@ -116,6 +117,19 @@ def test_weights_are_never_drawn_at_random(bert_folder: Path, tmp_path: Path, ch
         del weights[name]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(OpticalError, match=f"^{re.escape(f'{folder} {says}')}"):
+        load_encoder(folder, dimension=8)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_no_numbers_are_refused(bert_folder: Path, tmp_path: Path, value: float) -> None:
+    folder = tmp_path / "diverged"
+    shutil.copytree(bert_folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["encoder.layer.1.output.dense.weight"][3, 4] = value
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        OpticalError, match=r"diverged has weights that are no finite numbers, first in .*layer\.1\.output\.dense"
+    ):
         load_encoder(folder, dimension=8)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ def distill(
 
     Args:
         teacher: Hub id or folder of the English encoder.
-        bitext: sources of sentence pairs (see :func:`optical.bitext.read_bitext`).
+        bitext: sources of sentence pairs (see :func:`optical.bitext.read_bitext`); where a batch asks for more
+            than there are, it takes all.
         output: folder for the artefact; must not exist.
         recipe: name of settings that belong together (see :data:`optical.distillation.RECIPES`), in place of the
             defaults.
@@ -159,7 +161,10 @@ class _Run:
                 vectors = self._teacher_vectors(teacher, cache)
             encoder = MultiVectorEncoder(str(start))
             dataset = self._dataset(encoder, vectors)
-            trainer = self._trainer(encoder, dataset, vectors, work / "checkpoints")
+            settings = replace(
+                settings, batch_size=min(settings.batch_size, len(dataset) // state.num_processes)
+            )
+            trainer = self._trainer(encoder, dataset, vectors, settings, work / "checkpoints")
             progress = TrainingProgress("Distilling", "pairs", shown=self._progress)
             outcome = train_best(trainer, start, work / "checkpoints", progress)
             made_from = {
@@ -178,9 +183,13 @@ class _Run:
         return outcome.encoder
 
     def _trainer(
-        self, encoder: MultiVectorEncoder, dataset: Dataset, vectors: TeacherVectors, checkpoints: Path
+        self,
+        encoder: MultiVectorEncoder,
+        dataset: Dataset,
+        vectors: TeacherVectors,
+        settings: Settings,
+        checkpoints: Path,
     ) -> MultiVectorEncoderTrainer:
-        settings = self._settings
         loss = make_objective(
             settings.objective,
             encoder,
@@ -238,11 +247,10 @@ class _Run:
             for pair, (foreign, english) in enumerate(zip(pairs.foreign, pairs.english, strict=True))
             if foreign in lengths and english in vectors
         ]
-        step = self._settings.batch_size * self._state.num_processes
-        if len(short) < step:
+        if len(short) < self._state.num_processes:
             raise OpticalError(
-                f"Only {len(short)} training pairs have at most {most} tokens a side, fewer than the {step} of one "
-                "step. Lower batch_size, raise max_tokens, or give more bitext."
+                f"Only {len(short)} training pairs have at most {most} tokens a side, fewer than one for each process. "
+                "Raise max_tokens, or give more bitext."
             )
         chosen = repeat_questions(short, pairs.english, self._settings.question_share)
         foreign, english = [pairs.foreign[pair] for pair in chosen], [pairs.english[pair] for pair in chosen]
