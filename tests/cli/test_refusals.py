@@ -247,7 +247,7 @@ def test_dimension_that_the_teacher_cannot_have(
     [
         ("--steps", 0, ("steps is 0", "at least 1")),
         ("--objective", "opticl", ("'opticl'", "optical, mean-pool")),
-        ("--batch-size", 290, ("290", "Lower batch_size")),
+        ("--batch-size", 0, ("batch_size is 0", "at least 1")),
     ],
 )
 def test_settings(

@@ -324,6 +324,15 @@ def test_unusable_searches_are_explained(
         index.search(query, tiny_teacher, k=k)
 
 
+def test_a_query_without_a_known_word_is_answered_with_a_warning(
+    index: Index, tiny_teacher: MultiVectorEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    index.search("แม่น้ำ river", tiny_teacher)
+    assert not caplog.records
+    assert len(index.search("แม่น้ำ ใหญ่", tiny_teacher)) == 10
+    assert "knows no word of 'แม่น้ำ ใหญ่'" in caplog.text
+
+
 def test_more_results_than_there_are_passages_are_all(index: Index, tiny_teacher: MultiVectorEncoder) -> None:
     assert_agrees(index.search(QUERY, tiny_teacher, k=1000), tiny_teacher, PASSAGES)
     index.delete([each.id for each in PASSAGES[1:]])

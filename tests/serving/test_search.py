@@ -294,6 +294,12 @@ def test_a_runner_up_that_cannot_read_the_query_is_left_out(made: Made, tmp_path
     service.close()
 
 
+def test_a_query_without_a_known_word_is_refused(service: SearchService) -> None:
+    for language in ("sw", "auto"):
+        with pytest.raises(RefusedError, match="knows no word of the query"):
+            asyncio.run(service.search("ኢትዮጵያ", language))
+
+
 def test_hits_and_explanations_come_from_the_same_encoder(
     service: SearchService, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from optical.encoders.maxsim import maxsim_scores
 from optical.encoders.onnx_queries import export_onnx, load_query_encoder
 from optical.encoders.sides import (
     document_modules,
+    knows_nothing_of,
     query_lengths,
     query_limit,
     query_modules,
@@ -35,6 +36,7 @@ __all__ = [
     "find_query_translations",
     "fingerprint",
     "is_late_interaction",
+    "knows_nothing_of",
     "load_cross_encoder",
     "load_encoder",
     "load_query_encoder",

@@ -32,6 +32,18 @@ def query_lengths(encoder: MultiVectorEncoder, texts: Sequence[str]) -> list[int
     return [len(ids) for ids in encoded["input_ids"]]
 
 
+def knows_nothing_of(encoder: MultiVectorEncoder, query: str) -> bool:
+    """Return whether all words of a query are unknown to the encoder's vocabulary, as those of a foreign script are."""
+    tokenizer = query_transformer(encoder).tokenizer
+    unknown = tokenizer.unk_token_id
+    if unknown is None:  # the vocabulary has all bytes
+        return False
+    ids = tokenizer(query, add_special_tokens=False, verbose=False)["input_ids"]
+    # What SentencePiece writes for the space before a word says nothing of the word.
+    words = [token for token in ids if token == unknown or tokenizer.convert_ids_to_tokens(token).strip("▁")]
+    return bool(words) and all(token == unknown for token in words)
+
+
 def query_limit(encoder: MultiVectorEncoder) -> int | None:
     """Return how many tokens of a query the encoder reads before it cuts the rest off; None = no limit."""
     transformer = query_transformer(encoder)

@@ -1,5 +1,6 @@
 """What is refused before it reaches an index: unusable vectors, queries and numbers of results."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -7,9 +8,11 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
 from optical.collections.texts import _has_lone_surrogate
-from optical.encoders import query_lengths, query_limit
+from optical.encoders import knows_nothing_of, query_lengths, query_limit
 from optical.errors import OpticalError
 from optical.index.engine import Engine
+
+logger = logging.getLogger(__name__)
 
 UNIT_NORM_TOLERANCE = 1e-2
 _PROBABILITY_TOLERANCE = 1e-2
@@ -112,6 +115,16 @@ def check_terms(terms: Sequence[Sequence[Mapping[str, float]]], queries: int, en
                 )
 
 
+def warn_of_unknown_words(query: str, encoder: MultiVectorEncoder) -> None:
+    """Log a warning if a query has no word that is in the vocabulary of ``encoder``."""
+    if knows_nothing_of(encoder, query):
+        logger.warning(
+            "The encoder knows no word of %r, so what it finds means nothing. Search with an encoder of this language, "
+            "which `optical graft` and `optical distill` make.",
+            _beginning(query),
+        )
+
+
 def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None:
     """Raise :class:`OpticalError` if a text is empty or has more tokens than ``encoder`` reads.
 
@@ -130,7 +143,10 @@ def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None
         return
     for text, tokens in zip(texts, query_lengths(encoder, texts), strict=True):
         if tokens > limit:
-            beginning = text if len(text) <= 60 else f"{text[:60]}..."
             raise OpticalError(
-                f"The query has {tokens} tokens, but this encoder reads {limit} at most. Shorten {beginning!r}."
+                f"The query has {tokens} tokens, but this encoder reads {limit} at most. Shorten {_beginning(text)!r}."
             )
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -13,7 +13,7 @@ from optical.bitext import QueryTranslations
 from optical.collections import Passage
 from optical.errors import OpticalError
 from optical.index.building import add_passages, build, length
-from optical.index.checks import check_k, check_lexical, check_query_texts
+from optical.index.checks import check_k, check_lexical, check_query_texts, warn_of_unknown_words
 from optical.index.copying import copy_index
 from optical.index.engine import Engine, Place
 from optical.index.filters import Kind
@@ -227,7 +227,8 @@ class Index:
     ) -> list[Hit]:
         """Return the ``k`` best passages for a query in the language of ``encoder``, best first.
 
-        Equal scores are in the order of ids. Fewer are returned only if there are no more that the filter leaves.
+        Equal scores are in the order of ids. Fewer are returned only if there are no more that the filter leaves. A
+        warning says so if the encoder knows no word of the query.
 
         Args:
             query: text.
@@ -246,7 +247,9 @@ class Index:
                 belongs to another teacher, the filter is wrong, there are no centroids for ``exact=False``, or no
                 words for ``translations``.
         """
-        return self.search_many([query], encoder, k, filter=filter, exact=exact, translations=translations)[0]
+        found = self.search_many([query], encoder, k, filter=filter, exact=exact, translations=translations)[0]
+        warn_of_unknown_words(query, encoder)
+        return found
 
     def search_many(
         self,

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from sentence_transformers import MultiVectorEncoder
 
+from optical.encoders import knows_nothing_of
 from optical.errors import OpticalError
 from optical.index.checks import check_query, check_query_texts
 from optical.serving.answers import UnreadableError
@@ -41,6 +42,10 @@ def check_searchable(vectors: Vectors, dimension: int) -> None:
 def _unreadable(encoder: MultiVectorEncoder, text: str) -> Exception | None:
     try:
         check_query_texts([text], encoder)
+        if knows_nothing_of(encoder, text):
+            return UnreadableError(
+                "The encoder knows no word of the query. Ask in a language that is served, in its own script."
+            )
     except OpticalError as error:
         return UnreadableError(str(error))
     except Exception as error:
