@@ -12,9 +12,14 @@ BENCHMARKS := benchmarks/index_search.py benchmarks/transport.py
 
 setup: $(INSTALLED)
 
-# Installing again into the same environment brings every package to its pinned version.
-$(INSTALLED): pyproject.toml requirements.lock
+# What a user installs. Again into the same environment, it brings every package to its pinned version.
+$(BIN)/optical: pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .
+	touch $@
+
+# What tests and checks need besides.
+$(INSTALLED): $(BIN)/optical
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
 	touch $@
 
@@ -28,7 +33,7 @@ $(INSTALLED_DOCS): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev,docs]'
 	touch $@
 
-demo: $(INSTALLED)
+demo: $(BIN)/optical
 	rm -rf demo
 	$(BIN)/optical demo --output demo
 

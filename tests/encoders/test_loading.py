@@ -128,7 +128,8 @@ def test_weights_that_are_no_numbers_are_refused(bert_folder: Path, tmp_path: Pa
     weights["encoder.layer.1.output.dense.weight"][3, 4] = value
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(
-        OpticalError, match=r"diverged has weights that are no finite numbers, first in .*layer\.1\.output\.dense"
+        OpticalError,
+        match=r"diverged has weights that are no finite numbers, first in .*layer\.1\.output\.dense",
     ):
         load_encoder(folder, dimension=8)
 

@@ -25,6 +25,7 @@ from optical.encoders import (
     save_artefact,
 )
 from optical.errors import OpticalError
+from optical.models import TINY_EN
 
 from .conftest import MakeTeacher
 from .languages import translate
@@ -172,6 +173,20 @@ def test_a_module_that_cannot_be_exported_is_named(bert_folder: Path, tmp_path: 
     with pytest.raises(OpticalError, match=r"has a HierarchicalTokenPooling module.*Choose an encoder"):
         export_onnx(tmp_path / "pooled")
     assert not list((tmp_path / "pooled").glob("*onnx*"))
+
+
+def test_a_bundled_encoder_is_exported_into_a_copy(tmp_path: Path) -> None:
+    copied = tmp_path / "tiny"
+    with pytest.raises(OpticalError, match="or a bundled one with --output"):
+        export_onnx(TINY_EN)
+    assert export_onnx(TINY_EN, output=copied) == copied / "onnx-query"
+    original, exported = load_encoder(TINY_EN), load_query_encoder(copied)
+    assert fingerprint(exported) == fingerprint(original)
+    expected = original.encode_query("Who built the railway?")
+    assert torch.allclose(exported.encode_query("Who built the railway?"), expected, atol=1e-4)
+    with pytest.raises(OpticalError, match="tiny exists already"):
+        export_onnx(TINY_EN, output=copied)
+    assert [each.name for each in tmp_path.iterdir()] == ["tiny"]
 
 
 def test_no_folder(tmp_path: Path) -> None:

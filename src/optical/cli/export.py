@@ -7,10 +7,19 @@ import typer
 
 
 def export(
-    encoder: Annotated[Path, typer.Argument(help="Folder made by graft or distill, or any saved encoder.")],
+    encoder: Annotated[
+        str,
+        typer.Argument(
+            help="Folder made by graft or distill, or any saved encoder; with --output also the name of a bundled one."
+        ),
+    ],
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Export to ONNX, for ONNX Runtime on the CPU.")
     ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a copy of the encoder with the export, in place of its own folder."),
+    ] = None,
     int8: Annotated[
         bool,
         typer.Option(
@@ -27,6 +36,6 @@ def export(
     if not onnx:
         raise OpticalError("No format is named. Give --onnx.")
     say(f"Exporting the query side of {encoder}: this takes up to a minute.")
-    exported = export_onnx(encoder, int8=int8)
+    exported = export_onnx(encoder, output=output, int8=int8)
     size = sum(file.stat().st_size for file in exported.iterdir())
     say(f"Saved to {exported} ({size / 1e6:.1f} MB).")

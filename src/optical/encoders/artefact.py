@@ -77,7 +77,8 @@ def versions(*others: str) -> dict[str, str]:
 
 def _provenance_section(provenance: dict[str, Any]) -> str:
     rows = "".join(f"| {key} | {_cell(value)} |\n" for key, value in provenance.items())
-    return f"\n## Provenance\n\n| what | value |\n|---|---|\n{rows}"
+    licence = "The weights were made from what this names: its licences apply to whoever passes them on."
+    return f"\n## Provenance\n\n{licence}\n\n| what | value |\n|---|---|\n{rows}"
 
 
 def _cell(value: Any) -> str:

@@ -263,7 +263,7 @@ def _not_finite(model: MultiVectorEncoder | CrossEncoder) -> str | None:
     for name, weight in model.named_parameters():
         # A norm reads the weights once, where asking each would write as many answers: a tenth of the time.
         if not math.isfinite(torch.linalg.vector_norm(weight.detach(), dtype=torch.float32).item()):
-            return name
+            return str(name)
     return None
 
 

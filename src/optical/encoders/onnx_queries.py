@@ -27,6 +27,7 @@ from optical.encoders.loading import load_encoder
 from optical.encoders.sides import query_modules
 from optical.errors import OpticalError
 from optical.files import create_folder
+from optical.models import bundled_folder
 from optical.packages import require_package
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ _EXAMPLES = ("what is the capital of the country and who lives there", "rain")
 _TOLERANCE = 1e-4
 
 
-def export_onnx(encoder_folder: str | Path, *, int8: bool = False) -> Path:
+def export_onnx(encoder_folder: str | Path, *, output: str | Path | None = None, int8: bool = False) -> Path:
     """Write the query side of a saved encoder as ONNX into its folder, where :func:`load_query_encoder` finds it.
 
     The folder ``onnx-query`` in it holds the graph and ``query.json``, which says what it was made from; an earlier
@@ -46,7 +47,9 @@ def export_onnx(encoder_folder: str | Path, *, int8: bool = False) -> Path:
     encoder's before the folder appears.
 
     Args:
-        encoder_folder: a saved artefact or late-interaction checkpoint.
+        encoder_folder: a saved artefact or late-interaction checkpoint; with ``output`` also the name of a bundled
+            encoder, into whose folder nothing is written.
+        output: a folder that does not exist: a copy of the encoder, with the export in it.
         int8: keep the weights in 8 bits and multiply in 8 bits (ONNX Runtime's dynamic quantisation): a quarter of
             the size, faster, and slightly other vectors.
 
@@ -54,16 +57,20 @@ def export_onnx(encoder_folder: str | Path, *, int8: bool = False) -> Path:
         The folder with the export.
 
     Raises:
-        OpticalError: the packages are missing, there is no encoder in that folder, its query side has a module that
-            cannot be exported, or the graph makes other vectors than the encoder.
+        OpticalError: the packages are missing, there is no encoder in that folder, ``output`` exists, the query side
+            has a module that cannot be exported, or the graph makes other vectors than the encoder.
     """
     for package in ("onnxruntime", "onnxscript", "onnx"):
         require_package(package, "onnx")
+    if output is not None:
+        source = bundled_folder(str(encoder_folder)) or Path(encoder_folder)
+        _require_folder(source)
+        with create_folder(Path(output)) as copied:
+            shutil.copytree(source, copied, dirs_exist_ok=True)
+            export_onnx(copied, int8=int8)
+        return Path(output) / FOLDER
     folder = Path(encoder_folder)
-    if not folder.is_dir():
-        raise OpticalError(
-            f"{folder} is not a folder, and an export lies in the encoder's. Give a saved encoder."
-        )
+    _require_folder(folder)
     encoder = load_encoder(folder)
     digest = fingerprint(encoder, "query")
     side = _Side(encoder, folder)
@@ -81,6 +88,14 @@ def export_onnx(encoder_folder: str | Path, *, int8: bool = False) -> Path:
         }
         (new / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return target
+
+
+def _require_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise OpticalError(
+            f"{folder} is not a folder, and an export lies in the encoder's. Give a saved encoder, or a bundled one "
+            "with --output."
+        )
 
 
 def load_query_encoder(name_or_folder: str | Path) -> MultiVectorEncoder:
