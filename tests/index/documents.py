@@ -13,10 +13,10 @@ from optical.index.engine import Document, Found
 DIMENSION = 8
 
 
-def vectors(seed: str, most: int = 12) -> torch.Tensor:
+def vectors(seed: str, most: int = 12, dimension: int = DIMENSION) -> torch.Tensor:
     generator = torch.Generator().manual_seed(Random(seed).randrange(2**40))
     tokens = 1 + int(torch.randint(most, (1,), generator=generator))
-    return torch.nn.functional.normalize(torch.randn(tokens, DIMENSION, generator=generator), dim=1)
+    return torch.nn.functional.normalize(torch.randn(tokens, dimension, generator=generator), dim=1)
 
 
 def document(id_: str, version: int) -> Document:
