@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from optical.errors import OpticalError
-from optical.files import copy_folder, create_folder, folder_once, replace_file, require_absent
+from optical.files import (
+    copy_folder,
+    create_folder,
+    folder_once,
+    remove_unfinished,
+    replace_file,
+    require_absent,
+)
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002])
@@ -36,6 +43,18 @@ def test_a_file_appears_with_its_content_and_in_missing_folders(tmp_path: Path) 
         assert temporary.parent == target.parent  # a rename across file systems would not be atomic
     assert target.read_text() == "all of it"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_of_a_file_is_removed(tmp_path: Path) -> None:
+    target = tmp_path / "facts[1].json"
+    # Left without its end, as by a kill.
+    replacing = replace_file(target)
+    left = replacing.__enter__()
+    for other in ("facts[1].json", ".facts1.json.x", "facts[1].json.x"):
+        (tmp_path / other).write_text("kept")
+    remove_unfinished(target)
+    assert not left.exists()
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_file_is_replaced_only_at_the_end(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import codecs
 import functools
+import glob
 import gzip
 import io
 import lzma
@@ -54,6 +55,13 @@ def replace_file(target: Path) -> Iterator[Path]:
         sync_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(target: Path) -> None:
+    """Remove what processes left behind that were killed within :func:`replace_file`; none may be within it now."""
+    for temporary in target.parent.glob(f".{glob.escape(target.name)}.*"):
+        with suppress(OSError):  # of a folder that can only be read
+            temporary.unlink()
 
 
 @contextmanager

@@ -50,6 +50,11 @@ def test_nothing_acknowledged_is_lost_and_nothing_wrong_is_found_after_50_kills(
                 optimised = optimised or done == "optimise"
 
             with Index.open(folder) as index:
+                assert {each.name for each in folder.iterdir()} <= {
+                    "index.json",
+                    "centroids.safetensors",
+                    "shard",
+                }
                 stored = [each.passage for each in index._engine.documents()]
                 held = {each.id: int(each.metadata["version"]) for each in stored}
                 complete = changed(versions, changes)

@@ -7,7 +7,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from optical.errors import OpticalError
-from optical.files import copy_folder, create_folder, replace_file, require_absent, sync_folder
+from optical.files import (
+    copy_folder,
+    create_folder,
+    remove_unfinished,
+    replace_file,
+    require_absent,
+    sync_folder,
+)
 from optical.index.centroids import Centroids
 from optical.index.engine import Engine
 from optical.index.local import LocalEngine
@@ -72,6 +79,9 @@ class FolderPlace:
             lexical=lexical_of(self._facts),
         )
         try:
+            # Only who has the engine writes these files.
+            remove_unfinished(self._file)
+            remove_unfinished(self._centroids_file)
             count = engine.count
             if self._facts["passages"] not in (None, count):
                 raise damaged(self.folder, f"it has {count} passages, and had {self._facts['passages']}")
