@@ -169,6 +169,7 @@ def test_fields_survive_reopening(tmp_path: Path) -> None:
         ("year = 3 and", "at character 13: a field is expected instead of the end"),
         ("(" * 51 + "year = 3" + ")" * 51, "at character 51: parentheses are more than 50 deep"),
         ("not (" * 5000, "parentheses are more than 50 deep"),
+        ('source = "\udcff"', "is not valid Unicode"),
     ],
 )
 def test_a_wrong_filter_is_explained(expression: str, message: str) -> None:
@@ -188,6 +189,8 @@ def test_a_wrong_filter_is_explained(expression: str, message: str) -> None:
         ({"year": True}, "a boolean, but the field holds numbers"),
         ({"tags": ["a"]}, r"has tags = \['a'\]. Give a string, a number, true, false, or a tuple of strings"),
         ({"tags": ("a", 1)}, r"has tags = \('a', 1\). Give a string"),
+        ({"source": "\ud800"}, "half a character in source"),
+        ({"topics": ("b", "\ud800")}, "half a character in topics"),
         ({"year": ("2020",)}, r"has year = \('2020',\), a string, but the field holds numbers"),
     ],
 )

@@ -249,6 +249,8 @@ def test_what_fails_changes_nothing(index: Index, tiny_teacher: MultiVectorEncod
         index.delete(["p1", "unknown"])
     with pytest.raises(OpticalError, match="no passage 'p50'"):
         index.delete(["p50"])
+    with pytest.raises(OpticalError, match="holds no passage"):
+        index.delete(["p1", "p\udcff"])
     with pytest.raises(OpticalError, match=r"'empty' is empty. Give it text, or leave it out"):
         index.add([passage(70), Passage("empty", " ")], tiny_teacher)
     index.delete([])

@@ -125,7 +125,7 @@ def _metadata(path: Path, number: int, metadata: object) -> dict[str, MetadataVa
     values: dict[str, MetadataValue] = {}
     for name, value in metadata.items():
         texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
-        if any(not isinstance(text, str) or _has_lone_surrogate(text) for text in texts) or not isinstance(
+        if any(not isinstance(text, str) or has_lone_surrogate(text) for text in texts) or not isinstance(
             value, (str, int, float, list, type(None))
         ):
             raise OpticalError(
@@ -143,12 +143,13 @@ def _string(path: Path, number: int, record: dict[str, object], name: str) -> st
     value = record[name]
     if not isinstance(value, str):
         raise OpticalError(f"{path}:{number}: {name} is {value!r} instead of a string. Write it in quotes.")
-    if _has_lone_surrogate(value):
+    if has_lone_surrogate(value):
         raise OpticalError(f"{path}:{number}: {name} has half a surrogate pair. Write the whole character.")
     return value.strip()
 
 
-def _has_lone_surrogate(text: str) -> bool:
+def has_lone_surrogate(text: str) -> bool:
+    """Return whether half a character is in a text: then it is no Unicode, and no file can hold it."""
     try:
         text.encode()
     except UnicodeEncodeError:

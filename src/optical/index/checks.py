@@ -7,7 +7,7 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from optical.collections import Passage
-from optical.collections.texts import _has_lone_surrogate
+from optical.collections.texts import has_lone_surrogate
 from optical.encoders import knows_nothing_of, query_lengths, query_limit
 from optical.errors import OpticalError
 from optical.index.engine import Engine
@@ -32,7 +32,7 @@ def check_passage(passage: Passage) -> None:
         )
     if not passage.content:
         raise OpticalError(f"Passage {passage.id!r} is empty. Give it text, or leave it out.")
-    if _has_lone_surrogate(passage.id + passage.content):
+    if has_lone_surrogate(passage.id + passage.content):
         raise OpticalError(
             f"Passage {passage.id!r} has half a character in it. Give id and text in valid Unicode."
         )
@@ -134,7 +134,7 @@ def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None
     if not all(text.strip() for text in texts):
         raise OpticalError("The query is empty. Give it at least one word.")
     # Python reads bytes that are no UTF-8 as halves of surrogate pairs.
-    if any(map(_has_lone_surrogate, texts)):
+    if any(map(has_lone_surrogate, texts)):
         raise OpticalError(
             "The query is not valid Unicode, perhaps because it is not UTF-8. Give it in UTF-8."
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias, get_args
 
 from optical.collections import MetadataValue, Passage
+from optical.collections.texts import has_lone_surrogate
 from optical.errors import OpticalError
 
 Value: TypeAlias = str | int | float | bool
@@ -79,8 +80,8 @@ def parse_filter(expression: str, fields: Mapping[str, Kind]) -> Filter:
         fields: the known fields and the kind of their values.
 
     Raises:
-        OpticalError: the expression does not follow the grammar, a field is unknown, or a value is a number beyond
-            2^53, or of another kind than the field's; the message says where.
+        OpticalError: the expression does not follow the grammar or is no valid Unicode, a field is unknown, or a value
+            is a number beyond 2^53, or of another kind than the field's; the message says where.
     """
     return _Parser(expression, fields).parse()
 
@@ -92,6 +93,8 @@ class _Parser:
         self._tokens: list[tuple[str, str, int]] = []
         self._next = 0
         self._depth = 0
+        if has_lone_surrogate(expression):
+            raise OpticalError(f"The filter {expression!r} is not valid Unicode. Give it in UTF-8.")
         position = 0
         end = len(expression.rstrip())
         while position < end:
@@ -217,7 +220,7 @@ def merge_kinds(known: Mapping[str, Kind], passages: Iterable[Passage]) -> dict[
 
     Raises:
         OpticalError: a field's name could not be written in a filter, a value is of another kind than the field's
-            other values, not finite, or a number beyond 2^53.
+            other values, not finite, a number beyond 2^53, or no valid Unicode.
     """
     kinds = dict(known)
     for passage in passages:
@@ -232,6 +235,10 @@ def merge_kinds(known: Mapping[str, Kind], passages: Iterable[Passage]) -> dict[
                 raise OpticalError(
                     f"Passage {passage.id!r} has {field} = {value!r}. Give a string, a number, true, false, or a tuple "
                     "of strings."
+                )
+            if any(isinstance(each, str) and has_lone_surrogate(each) for each in texts):
+                raise OpticalError(
+                    f"Passage {passage.id!r} has half a character in {field} = {value!r}. Give it in valid Unicode."
                 )
             if not isinstance(value, (str, tuple)) and not -(2**53) <= value <= 2**53:
                 raise OpticalError(

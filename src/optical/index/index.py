@@ -11,6 +11,7 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import QueryTranslations
 from optical.collections import Passage
+from optical.collections.texts import has_lone_surrogate
 from optical.errors import OpticalError
 from optical.index.building import add_passages, build, length
 from optical.index.checks import check_k, check_lexical, check_query_texts, warn_of_unknown_words
@@ -205,7 +206,8 @@ class Index:
         engine = self._engine
         wanted = list(dict.fromkeys(ids))
         with self._opened.changing:
-            there = engine.fetch(wanted)
+            # No passage has an id with half a character in it, and none can be asked for.
+            there = engine.fetch([id_ for id_ in wanted if not has_lone_surrogate(id_)])
             for id_ in wanted:
                 if id_ not in there:
                     raise OpticalError(
