@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ RESAMPLES = 10_000
 _SEED = 0
 _CHUNK = 4_000_000
 
+# Two systems, the amount of bitext, and the tests that they are compared on.
+_Member: TypeAlias = tuple[str, str, int | str | None, tuple[str, ...]]
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -23,6 +27,7 @@ class Effect:
     Attributes:
         first: system.
         second: system that it is compared with.
+        amount: of bitext.
         tests: one, or all those that have cells of both.
         seeds: how many each system has; over several tests, on the one with fewest.
         difference: mean over tests of the mean over queries of first minus second, each averaged over seeds.
@@ -33,6 +38,7 @@ class Effect:
 
     first: str
     second: str
+    amount: int | str | None
     tests: tuple[str, ...]
     seeds: tuple[int, int]
     difference: float
@@ -70,8 +76,8 @@ def effects(
     tests: Sequence[str],
 ) -> Effects:
     """Compare pairs of systems at one amount of bitext, on each test and over all of ``tests``."""
-    found: list[tuple[str, str, tuple[str, ...]]] = []
-    macro: list[tuple[str, str, tuple[str, ...]]] = []
+    found: list[_Member] = []
+    macro: list[_Member] = []
     left_out: list[str] = []
     for first, second in dict.fromkeys(comparisons):
         complete = []
@@ -81,9 +87,32 @@ def effects(
                 left_out.append(f"{first} against {second} on {test}: no cell of {' and '.join(missing)}")
             else:
                 complete.append(test)
-        found += [(first, second, (test,)) for test in complete]
-        macro += [(first, second, tuple(complete))] if complete else []
-    return Effects(_family(results, amount, found), _family(results, amount, macro), left_out)
+        found += [(first, second, amount, (test,)) for test in complete]
+        macro += [(first, second, amount, tuple(complete))] if complete else []
+    return Effects(_family(results, found), _family(results, macro), left_out)
+
+
+def effects_of_amounts(
+    results: Results,
+    amounts: Sequence[int | str],
+    comparisons: Sequence[tuple[str, str]],
+    tests: Sequence[str],
+) -> list[Effect]:
+    """Compare pairs of systems at each of several amounts of bitext, over all ``tests``: one family.
+
+    A pair of systems of which neither reads bitext is the same at every amount, and left out.
+    """
+    members: list[_Member] = []
+    for amount in amounts:
+        for first, second in dict.fromkeys(comparisons):
+            complete = [
+                test
+                for test in tests
+                if all(results.seeds(test, name, amount) for name in (first, second))
+                and any(results.reads_bitext(name) for name in (first, second))
+            ]
+            members += [(first, second, amount, tuple(complete))] if complete else []
+    return _family(results, members)
 
 
 def bootstrap_interval(
@@ -121,16 +150,15 @@ def randomisation_over_strata(strata: Sequence[NDArray[np.float64]]) -> float:
     return paired_randomisation(weighted.tolist(), [0.0] * len(weighted))
 
 
-def _family(
-    results: Results, amount: int | str | None, members: Sequence[tuple[str, str, tuple[str, ...]]]
-) -> list[Effect]:
-    differences = [_differences(results, amount, *member) for member in members]
+def _family(results: Results, members: Sequence[_Member]) -> list[Effect]:
+    differences = [_differences(results, *member) for member in members]
     p_values = {str(number): randomisation_over_strata(strata) for number, strata in enumerate(differences)}
     adjusted = holm(p_values)
     return [
         Effect(
             first,
             second,
+            amount,
             tests,
             (_seeds(results, amount, first, tests), _seeds(results, amount, second, tests)),
             float(sum(values.mean() for values in strata)),
@@ -138,12 +166,12 @@ def _family(
             p_values[number],
             adjusted[number],
         )
-        for (first, second, tests), strata, number in zip(members, differences, p_values, strict=True)
+        for (first, second, amount, tests), strata, number in zip(members, differences, p_values, strict=True)
     ]
 
 
 def _differences(
-    results: Results, amount: int | str | None, first: str, second: str, tests: Sequence[str]
+    results: Results, first: str, second: str, amount: int | str | None, tests: Sequence[str]
 ) -> list[NDArray[np.float64]]:
     """Return the queries' differences, divided by the number of tests, and added up over tests with the same queries.
 

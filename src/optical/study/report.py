@@ -9,7 +9,7 @@ from optical.errors import OpticalError
 from optical.files import replace_file
 from optical.study.cells import StudyFolder
 from optical.study.config import read_study
-from optical.study.effects import RESAMPLES, SIGNIFICANT, Effect, Effects, effects
+from optical.study.effects import RESAMPLES, SIGNIFICANT, Effect, Effects, effects, effects_of_amounts
 from optical.study.plots import require_matplotlib, write_plots
 from optical.study.results import MEASURE, Results, read_results
 from optical.study.tables import (
@@ -102,7 +102,8 @@ def write_report(
             f"No cell in {folder / 'cells'} of a declared system was measured on a test. Run the study first."
         )
     amount, tests = results.largest_amount, ordered_tests(results, main_tests)
-    compared = effects(results, amount, comparisons, [test for test in tests if test in main_tests])
+    counting = [test for test in tests if test in main_tests]
+    compared = effects(results, amount, comparisons, counting)
     pictures = write_plots(folder / "figures", results, tests=tests, order=order, ceiling=ceiling)
     sections = [
         f"# {plain(title)}",
@@ -127,7 +128,13 @@ def write_report(
         sections += [f"### {plain(test)}", details_table(results, test, amount, order)]
     sections += ["## Significance", *_significance(compared, amount)]
     if "amounts" in pictures:
-        sections += ["## Amount of bitext", f"{MEASURE} by sentence pairs.", _picture(pictures, "amounts")]
+        smaller = effects_of_amounts(results, results.amounts[:-1], comparisons, counting)
+        sections += [
+            "## Amount of bitext",
+            f"{MEASURE} by sentence pairs.",
+            _picture(pictures, "amounts"),
+            *_at_smaller_amounts(smaller),
+        ]
         for test in tests:
             sections += [f"### {plain(test)}, by amount", amounts_table(results, test, order)]
     training = training_table(results, amount, order)
@@ -198,13 +205,23 @@ def _significance(found: Effects, amount: int | str | None) -> list[str]:
         "systems as they are: they speak for other queries, and the standard deviations above for other seeds. "
         f"A verdict needs a corrected p below {SIGNIFICANT}.",
         f"On each test; Holm's correction is for all {len(found.of_tests)} rows of this table:",
-        effects_table(found.of_tests, lambda effect: plain(effect.tests[0])),
+        effects_table(found.of_tests, "tests", lambda effect: plain(effect.tests[0])),
         "Over all tests: the mean of the tests' differences, each test counting the same; queries are resampled, and "
         "signs flipped, within their test, and together where tests ask the same questions. "
         "These rows are a family of their own, so Holm's correction is for the "
         f"{len(found.of_all)} rows of this table:",
-        effects_table(found.of_all, lambda effect: f"all {len(effect.tests)}"),
+        effects_table(found.of_all, "tests", lambda effect: f"all {len(effect.tests)}"),
         _left_out(found),
+    ]
+
+
+def _at_smaller_amounts(found: Sequence[Effect]) -> list[str]:
+    if not found:
+        return []
+    return [
+        "The comparisons at the smaller amounts, over all tests; Holm's correction is for the "
+        f"{len(found)} rows of this table:",
+        effects_table(found, "sentence pairs", lambda effect: f"{effect.amount:,}"),
     ]
 
 

@@ -132,6 +132,10 @@ class Results:
         """Return the language of a test's queries."""
         return self._first[test].language
 
+    def reads_bitext(self, system: str) -> bool:
+        """Return whether a system has finished cells that were made of bitext."""
+        return any(cell.system == system and cell.amount is not None for cell in self.done)
+
     def seeds(self, test: str, system: str, amount: int | str | None) -> list[TestResult]:
         """Return the results of a system on a test, one for each seed; a cell without amount is of every amount."""
         return [

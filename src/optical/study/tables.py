@@ -132,12 +132,12 @@ def details_table(results: Results, test: str, amount: int | str | None, order: 
     return markdown_table(["", "seeds", *SHOWN_MEASURES], rows)
 
 
-def effects_table(effects: Sequence[Effect], tests: Callable[[Effect], str]) -> str:
-    """Return a row for each effect; ``tests`` says what it is measured on."""
+def effects_table(effects: Sequence[Effect], heading: str, measured_on: Callable[[Effect], str]) -> str:
+    """Return a row for each effect; the column ``heading`` says what it is measured on."""
     rows = [
         [
             f"{plain(effect.first)} against {plain(effect.second)}",
-            tests(effect),
+            measured_on(effect),
             " / ".join(map(str, effect.seeds)),
             f"{effect.difference:+.3f}",
             interval(effect.interval),
@@ -147,7 +147,7 @@ def effects_table(effects: Sequence[Effect], tests: Callable[[Effect], str]) -> 
         ]
         for effect in effects
     ]
-    header = ["", "tests", "seeds", f"{MEASURE} difference", "95 % interval", "p", "p (Holm)", "verdict"]
+    header = ["", heading, "seeds", f"{MEASURE} difference", "95 % interval", "p", "p (Holm)", "verdict"]
     return markdown_table(header, rows)
 
 
