@@ -29,6 +29,7 @@ from optical.index import Index
 from optical.index.centroids import SAMPLE, number_of_centroids
 from optical.index.parallel import Chunk, Encoded
 from optical.index.searching import CANDIDATES
+from optical.index.shard import bytes_on_disk
 from optical.models import TINY_EN
 
 RESULTS = Path(__file__).parent / "results"
@@ -69,6 +70,13 @@ def resident() -> dict[str, float]:
     lines = Path("/proc/self/status").read_text().splitlines()
     pages = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith("Rss")}
     return {"anonymous": round(pages["RssAnon"], 1), "file": round(pages["RssFile"], 1)}
+
+
+def size_of(folder: Path) -> int:
+    """Megabytes of a folder on the disk; files that go away meanwhile are passed over."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return round(bytes_on_disk(folder) / MB)
 
 
 @contextlib.contextmanager
@@ -183,8 +191,8 @@ class Load:
         dimension = len(self._encoder.encode_document(["a"], convert_to_numpy=True)[0][0])
         self._synthetic = [Synthetic(dimension) for _ in range(3)]
 
-    def run(self, index: Index) -> list[dict[str, float]]:
-        """Return what was resident, second by second."""
+    def run(self, index: Index, folder: Path) -> list[dict[str, float]]:
+        """Return the megabytes that were resident, and those of the folder on the disk, second by second."""
         self.index = index
         self.end = time.monotonic() + self._seconds
         acts = (self._search, self._search, self._change)
@@ -193,7 +201,8 @@ class Load:
             thread.start()
         began, samples = time.monotonic(), []
         while working := [thread for thread in threads if thread.is_alive()]:
-            samples.append({"second": round(time.monotonic() - began), **resident()})
+            second = round(time.monotonic() - began)
+            samples.append({"second": second, **resident(), "folder": size_of(folder)})
             working[0].join(1)
         return samples
 
@@ -266,12 +275,15 @@ def measure_load(number: int, seconds: float) -> dict[str, object]:
         before = resident()
         with Index.open(path) as index:
             began = time.monotonic()
-            samples = load.run(index)
+            samples = load.run(index, path)
             took = time.monotonic() - began
             info = index.info
     tokens = CHANGED_TOGETHER * TOKENS
     most = bound(info["dimension"], info["centroids"], 100, queries=2, adding=tokens, optimising=True)
-    reached = max(sample["anonymous"] for sample in samples) - before["anonymous"]
+    reached, in_files, on_disk = (
+        max(sample[kind] for sample in samples) for kind in ("anonymous", "file", "folder")
+    )
+    reached -= before["anonymous"]
     third = len(samples) // 3
     return {
         "passages": number,
@@ -293,6 +305,8 @@ def measure_load(number: int, seconds: float) -> dict[str, object]:
             "anonymous_added_at_most": round(reached, 1),
             "formula_anonymous": most,
             "within_formula": reached <= most,
+            "file_added_at_most": round(in_files - before["file"], 1),
+            "folder_at_most": on_disk,
             # A leak would go on; what the allocator keeps does not.
             "anonymous_mean_of_each_third": [
                 round(statistics.mean(sample["anonymous"] for sample in part), 1)

@@ -90,12 +90,16 @@ def test_an_index_that_is_open_elsewhere_or_broken_is_explained(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_passages_come_through_a_pipe_too(command: Command, teacher: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefix", ["", "tsv:"])
+def test_passages_come_through_a_pipe_too(
+    prefix: str, command: Command, teacher: Path, tmp_path: Path
+) -> None:
     pipe = tmp_path / "passages"
     os.mkfifo(pipe)
     writer = Thread(target=pipe.write_text, args=("a\tthe farmer buy fish\nb\tthe goat eat\n",))
     writer.start()
-    built = command("index", "--encoder", teacher, "--passages", pipe, "--output", tmp_path / "index")
+    source = f"{prefix}{pipe}"
+    built = command("index", "--encoder", teacher, "--passages", source, "--output", tmp_path / "index")
     writer.join()
     assert (built.code, built.out) == (0, f"Indexed 2 passages in {tmp_path / 'index'}.\n")
 

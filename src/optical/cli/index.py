@@ -167,9 +167,10 @@ class _Counted:
 def _collection(source: str) -> "Iterable[Passage]":
     from optical.collections import read_passages
 
-    path = Path(source)
+    # The name of a format may stand before a path.
+    paths = [Path(source), Path(source.partition(":")[2])]
     # What comes through a pipe can be read only once.
-    is_pipe = path.exists() and not (path.is_file() or path.is_dir())
+    is_pipe = any(path.exists() and not (path.is_file() or path.is_dir()) for path in paths)
     return read_passages(source) if is_pipe else _Counted(source)
 
 
