@@ -19,7 +19,7 @@ $(BIN)/optical: pyproject.toml requirements.lock
 	touch $@
 
 # What tests and checks need besides.
-$(INSTALLED): $(BIN)/optical
+$(INSTALLED): pyproject.toml requirements.lock | $(BIN)/optical
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
 	touch $@
 

@@ -50,11 +50,11 @@ def test_what_a_killed_process_left_of_a_file_is_removed(tmp_path: Path) -> None
     # Left without its end, as by a kill.
     replacing = replace_file(target)
     left = replacing.__enter__()
-    for other in ("facts[1].json", ".facts1.json.x", "facts[1].json.x"):
+    for other in ("facts[1].json", ".facts1.json.abcdefgh", "facts[1].json.abcdefgh", ".facts[1].json.swp"):
         (tmp_path / other).write_text("kept")
     remove_unfinished(target)
     assert not left.exists()
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_a_file_is_replaced_only_at_the_end(tmp_path: Path) -> None:

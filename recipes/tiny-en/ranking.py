@@ -1,11 +1,12 @@
-"""Does training for ranking make optical-tiny-en better? Measured on questions that nothing here is trained on.
+"""Does training for ranking make optical-tiny-en better? Measured on questions that are not used for that.
 
     python recipes/tiny-en/ranking.py --data DATA --texts tiny-en-data --output ranking
 
 DATA is the folder that `prepare.py` reads, and tiny-en-data what it wrote. The encoder in the package is trained on
 SQuAD's questions at three pairs of learning rates, with hard negatives that it ranks high itself. Each is compared with
 it on the questions of the held-back articles, and on the English translations of AfriQA's training and development
-questions, which none of the tests has. What is in OUTPUT already is not made again. The result goes to `ranking.json`.
+questions, which are no test's; most of them are among the texts that the encoder learned tokens from. What is in OUTPUT
+already is not made again. The result goes to `ranking.json`.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from optical.collections import Judgements, Passage, Run, read_judgements, read_passages, read_queries
 from optical.encoders import fingerprint, load_encoder, versions
-from optical.evaluation import evaluate, paired_randomisation, per_query, rank
+from optical.evaluation import evaluate, holm, paired_randomisation, per_query, rank
 from optical.files import create_folder, replace_file
 from optical.index import Index
 from optical.models import TINY_EN
@@ -74,14 +75,27 @@ def main() -> None:
                 **SETTINGS,
             )
         encoders[f"learning rates {embedding_rate:g} and {rate:g}"] = made
+    measured = {
+        name: compared(bed, encoders, output / f"searched-{number}")
+        for number, (name, bed) in enumerate(beds(arguments.data, texts).items())
+    }
+    adjusted = holm(
+        {
+            f"{bed} {name}": row["p"]
+            for bed, rows in measured.items()
+            for name, row in rows["encoders"].items()
+            if "p" in row
+        }
+    )
+    for bed, rows in measured.items():
+        for name, row in rows["encoders"].items():
+            if "p" in row:
+                row["p_holm"] = round(adjusted[f"{bed} {name}"], 5)
     result = {
         "command": "python recipes/tiny-en/ranking.py --data DATA --texts tiny-en-data --output ranking",
         "encoder": fingerprint(load_encoder(TINY_EN)),
         "settings": SETTINGS,
-        "beds": {
-            name: compared(bed, encoders, output / f"searched-{number}")
-            for number, (name, bed) in enumerate(beds(arguments.data, texts).items())
-        },
+        "beds": measured,
         "versions": versions(),
     }
     with replace_file(RESULT) as temporary:
@@ -111,19 +125,18 @@ def beds(data: Path, texts: Path) -> dict[str, Bed]:
     }
 
 
-def compared(bed: Bed, encoders: Mapping[str, str | Path], indexes: Path) -> dict[str, object]:
+def compared(bed: Bed, encoders: Mapping[str, str | Path], indexes: Path) -> dict[str, Any]:
     """Return each encoder's figures, and how it differs from the first one."""
-    rows: dict[str, object] = {}
+    rows: dict[str, dict[str, float]] = {}
     first: list[float] = []
     for number, (name, encoder) in enumerate(encoders.items()):
         run = bed.search(encoder, indexes / str(number))
         values = list(per_query(run, bed.judgements)[MEASURE].values())
+        rows[name] = {measure: round(value, 4) for measure, value in evaluate(run, bed.judgements).items()}
+        if first:
+            rows[name]["difference"] = round((sum(values) - sum(first)) / len(values), 4)
+            rows[name]["p"] = round(paired_randomisation(values, first), 5)
         first = first or values
-        rows[name] = {
-            **{measure: round(value, 4) for measure, value in evaluate(run, bed.judgements).items()},
-            "difference": round((sum(values) - sum(first)) / len(values), 4),
-            "p": None if values is first else round(paired_randomisation(values, first), 5),
-        }
     return {"passages": len(bed.passages), "questions": len(bed.queries), "encoders": rows}
 
 

@@ -59,7 +59,7 @@ def replace_file(target: Path) -> Iterator[Path]:
 
 def remove_unfinished(target: Path) -> None:
     """Remove what processes left behind that were killed within :func:`replace_file`; none may be within it now."""
-    for temporary in target.parent.glob(f".{glob.escape(target.name)}.*"):
+    for temporary in target.parent.glob(f".{glob.escape(target.name)}.{'?' * 8}"):  # as mkstemp names them
         with suppress(OSError):  # of a folder that can only be read
             temporary.unlink()
 

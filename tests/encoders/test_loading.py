@@ -134,6 +134,14 @@ def test_weights_that_are_no_numbers_are_refused(bert_folder: Path, tmp_path: Pa
         load_encoder(folder, dimension=8)
 
 
+def test_weights_in_double_precision_are_loaded(bert_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "double"
+    shutil.copytree(bert_folder, folder)
+    weights = {name: weight.double() for name, weight in load_file(folder / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert next(load_encoder(folder, dimension=8).parameters()).isfinite().all()
+
+
 def test_a_missing_pooler_is_no_damage(bert_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(bert_folder, tmp_path / "bare")
     weights = load_file(bert_folder / "model.safetensors")

@@ -184,6 +184,14 @@ def test_a_bundled_encoder_is_exported_into_a_copy(tmp_path: Path) -> None:
     assert fingerprint(exported) == fingerprint(original)
     expected = original.encode_query("Who built the railway?")
     assert torch.allclose(exported.encode_query("Who built the railway?"), expected, atol=1e-4)
+    assert (
+        json.loads((copied / "onnx-query" / "query.json").read_text(encoding="utf-8"))["arithmetic"]
+        == "float32"
+    )
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(OpticalError, match="nothing holds no encoder"):
+        export_onnx(tmp_path / "nothing", output=tmp_path / "copy")
+    (tmp_path / "nothing").rmdir()
     with pytest.raises(OpticalError, match="tiny exists already"):
         export_onnx(TINY_EN, output=copied)
     assert [each.name for each in tmp_path.iterdir()] == ["tiny"]

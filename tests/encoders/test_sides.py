@@ -28,6 +28,9 @@ def test_only_a_vocabulary_without_bytes_knows_nothing_of_a_script(
     encoder = make_teacher(tmp_path)
     without_bytes = make.__name__ in ("unigram", "metaspace", "end_of_word")
     assert knows_nothing_of(encoder, "ኢትዮጵያ ዛሬ") == without_bytes
+    assert knows_nothing_of(encoder, "ኢትዮጵያ ማን ናት?") == without_bytes
+    assert not knows_nothing_of(encoder, "ኢትዮጵያ 1984")
     assert not knows_nothing_of(encoder, "ኢትዮጵያ river")
+    assert not knows_nothing_of(encoder, "?!")
     assert not knows_nothing_of(encoder, "water")
     assert not knows_nothing_of(encoder, "")

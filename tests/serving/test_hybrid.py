@@ -151,7 +151,7 @@ def test_over_http_with_explanations_and_through_the_client(url: str) -> None:
         answer = http.post("/search", json=body).json()
         assert answer["hybrid"] == ["sw"]
         assert all(each["explanation"]["matches"] for each in answer["hits"])
-        for text in ("?", "<script>", "\u202eمرحبا \0 river", "1963 zebra"):
+        for text in ("?", "<script>", "\u202eمرحبا \0", "1963 zebra"):
             strange = http.post("/search", json={**body, "text": text, "explain": False})
             assert len(strange.json()["hits"]) == 4
         assert http.post("/search", json={**body, "hybrid": "yes"}).status_code == 422

@@ -294,6 +294,27 @@ def test_a_runner_up_that_cannot_read_the_query_is_left_out(made: Made, tmp_path
     service.close()
 
 
+def test_a_likelier_language_whose_encoder_knows_no_word_is_left_out(made: Made, tmp_path: Path) -> None:
+    service = SearchService(made.copy_index(tmp_path), made.encoders)
+    unsure = Decision(("en", "sw"), {"en": 0.6, "sw": 0.4})
+    service._loaded.routing.decide = lambda text: unsure  # type: ignore[method-assign]
+    query = DICTIONARY["river"]
+    assert len(asyncio.run(service.search(query)).decision.languages) == 2
+    known = search_module.check_known
+
+    def only_sw(text: str, encoder: MultiVectorEncoder) -> None:
+        if encoder is service._loaded.encoders["en"]:
+            text = "ኢትዮጵያ"
+        known(text, encoder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search_module, "check_known", only_sw)
+        answer = asyncio.run(service.search(query))
+    assert answer.decision.languages == ("sw",)
+    assert {each.language for each in answer.found} == {"sw"}
+    service.close()
+
+
 def test_a_query_without_a_known_word_is_refused(service: SearchService) -> None:
     for language in ("sw", "auto"):
         with pytest.raises(RefusedError, match="knows no word of the query"):

@@ -103,6 +103,11 @@ def test_negatives_may_be_given(encoder_folder: Path, files: tuple[Path, Path, P
     training, _ = read_judged_queries(*files).split(40, 0)
     # Mined ones would be enough for every query; the run has none for the last 50.
     assert provenance["training_queries"] == sum(query < 150 for query in training)
+    assert provenance["negatives"] == str(run)
+    with pytest.raises(OpticalError, match="Give negatives of more queries, or more of each"):
+        teach_ranking(
+            encoder_folder, *files, tmp_path / "other", negatives=run, **{**settings, "hard_negatives": 2}
+        )
     with pytest.raises(OpticalError, match=r"hard_negatives is 0, so that none of .*run.trec would be taken"):
         teach_ranking(
             encoder_folder, *files, tmp_path / "other", negatives=run, **{**settings, "hard_negatives": 0}

@@ -19,7 +19,7 @@ class TrainingSettings:
             "transplant:CHECKPOINT".
         objective: formula of the training loss.
         steps: optimiser steps.
-        batch_size: examples a step and process.
+        batch_size: examples a step and process; a distillation with fewer takes all.
         embedding_learning_rate: peak rate of the input embeddings; most of a new language is learned there.
         learning_rate: peak rate of all other weights of the student.
         held_back: examples kept for development (fewer when there are few).

@@ -58,8 +58,7 @@ def distill(
 
     Args:
         teacher: Hub id or folder of the English encoder.
-        bitext: sources of sentence pairs (see :func:`optical.bitext.read_bitext`); where a batch asks for more
-            than there are, it takes all.
+        bitext: sources of sentence pairs (see :func:`optical.bitext.read_bitext`).
         output: folder for the artefact; must not exist.
         recipe: name of settings that belong together (see :data:`optical.distillation.RECIPES`), in place of the
             defaults.

@@ -77,7 +77,9 @@ def versions(*others: str) -> dict[str, str]:
 
 def _provenance_section(provenance: dict[str, Any]) -> str:
     rows = "".join(f"| {key} | {_cell(value)} |\n" for key, value in provenance.items())
-    licence = "The weights were made from what this names: its licences apply to whoever passes them on."
+    licence = (
+        "Made from the encoders and data named here: check their licences before you pass the weights on."
+    )
     return f"\n## Provenance\n\n{licence}\n\n| what | value |\n|---|---|\n{rows}"
 
 

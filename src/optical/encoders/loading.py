@@ -261,8 +261,11 @@ def _open(name: str, kind: type[_Model]) -> _Model:
 def _not_finite(model: MultiVectorEncoder | CrossEncoder) -> str | None:
     """Return the name of the first weights with NaN or infinity, if there are any."""
     for name, weight in model.named_parameters():
+        if weight.is_meta or not weight.is_floating_point() or weight.element_size() == 1:
+            continue  # elsewhere, or quantised
         # A norm reads the weights once, where asking each would write as many answers: a tenth of the time.
-        if not math.isfinite(torch.linalg.vector_norm(weight.detach(), dtype=torch.float32).item()):
+        weights = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+        if not math.isfinite(torch.linalg.vector_norm(weights).item()):
             return str(name)
     return None
 

@@ -62,40 +62,27 @@ def export_onnx(encoder_folder: str | Path, *, output: str | Path | None = None,
     """
     for package in ("onnxruntime", "onnxscript", "onnx"):
         require_package(package, "onnx")
-    if output is not None:
-        source = bundled_folder(str(encoder_folder)) or Path(encoder_folder)
-        _require_folder(source)
-        with create_folder(Path(output)) as copied:
-            shutil.copytree(source, copied, dirs_exist_ok=True)
-            export_onnx(copied, int8=int8)
-        return Path(output) / FOLDER
-    folder = Path(encoder_folder)
-    _require_folder(folder)
-    encoder = load_encoder(folder)
-    digest = fingerprint(encoder, "query")
-    side = _Side(encoder, folder)
-    target = folder / FOLDER
-    shutil.rmtree(target, ignore_errors=True)
-    with create_folder(target) as new, _silence():
-        side.write(new / _GRAPH)
-        side.check(new / _GRAPH)
-        if int8:
-            _quantise(new / _GRAPH)
-        description = {
-            "query_side": digest,
-            "arithmetic": "int8" if int8 else "float32",
-            "versions": versions("onnx", "onnxruntime", "onnxscript"),
-        }
-        (new / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    return target
-
-
-def _require_folder(folder: Path) -> None:
+    name = Path(encoder_folder)
+    folder = name if output is None or name.exists() else bundled_folder(str(name)) or name
     if not folder.is_dir():
         raise OpticalError(
             f"{folder} is not a folder, and an export lies in the encoder's. Give a saved encoder, or a bundled one "
             "with --output."
         )
+    encoder = load_encoder(folder)
+    digest, side = fingerprint(encoder, "query"), _Side(encoder, folder)
+    if output is None:
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+        with create_folder(folder / FOLDER) as new:
+            side.export(new, digest, int8=int8)
+        return folder / FOLDER
+    with create_folder(Path(output)) as new:
+        ignored = shutil.ignore_patterns(FOLDER)
+        shutil.copytree(folder, new, ignore=ignored, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        new.chmod(0o700)  # the encoder may lie where nobody writes
+        (new / FOLDER).mkdir()
+        side.export(new / FOLDER, digest, int8=int8)
+    return Path(output) / FOLDER
 
 
 def load_query_encoder(name_or_folder: str | Path) -> MultiVectorEncoder:
@@ -200,6 +187,21 @@ class _Side(nn.Module):
         transformer: Any = self._steps[0]
         features = transformer.preprocess(list(texts), prompt=self._prompt, task="query")
         return tuple(features[name] for name in self._names)
+
+    def export(self, folder: Path, digest: str, *, int8: bool) -> None:
+        """Write the graph and its description into an empty folder."""
+        graph = folder / _GRAPH
+        with _silence():
+            self.write(graph)
+            self.check(graph)
+            if int8:
+                _quantise(graph)
+        description = {
+            "query_side": digest,
+            "arithmetic": "int8" if int8 else "float32",
+            "versions": versions("onnx", "onnxruntime", "onnxscript"),
+        }
+        (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
     def write(self, path: Path) -> None:
         anything = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}

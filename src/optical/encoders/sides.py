@@ -33,15 +33,17 @@ def query_lengths(encoder: MultiVectorEncoder, texts: Sequence[str]) -> list[int
 
 
 def knows_nothing_of(encoder: MultiVectorEncoder, query: str) -> bool:
-    """Return whether all words of a query are unknown to the encoder's vocabulary, as those of a foreign script are."""
+    """Return whether all words and numbers of a query are unknown to the encoder's vocabulary.
+
+    So are those of a script that it never saw; punctuation, which it may know, does not count.
+    """
     tokenizer = query_transformer(encoder).tokenizer
     unknown = tokenizer.unk_token_id
-    if unknown is None:  # the vocabulary has all bytes
+    if unknown is None or not any(map(str.isalnum, query)):  # without an unknown token, it knows all bytes
         return False
     ids = tokenizer(query, add_special_tokens=False, verbose=False)["input_ids"]
-    # What SentencePiece writes for the space before a word says nothing of the word.
-    words = [token for token in ids if token == unknown or tokenizer.convert_ids_to_tokens(token).strip("▁")]
-    return bool(words) and all(token == unknown for token in words)
+    known = (tokenizer.decode([token]) for token in ids if token != unknown)
+    return unknown in ids and not any(any(map(str.isalnum, token)) for token in known)
 
 
 def query_limit(encoder: MultiVectorEncoder) -> int | None:

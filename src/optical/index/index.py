@@ -249,10 +249,11 @@ class Index:
                 belongs to another teacher, the filter is wrong, there are no centroids for ``exact=False``, or no
                 words for ``translations``.
         """
-        found = self.search_many([query], encoder, k, filter=filter, exact=exact, translations=translations)[
-            0
-        ]
-        warn_of_unknown_words(query, encoder)
+        (found,) = self.search_many(
+            [query], encoder, k, filter=filter, exact=exact, translations=translations
+        )
+        if translations is None:
+            warn_of_unknown_words(query, encoder)
         return found
 
     def search_many(

@@ -39,13 +39,17 @@ def check_searchable(vectors: Vectors, dimension: int) -> None:
     check_query(torch.from_numpy(vectors), dimension)
 
 
+def check_known(text: str, encoder: MultiVectorEncoder) -> None:
+    """Raise :class:`UnreadableError` if ``encoder`` knows no word of a query: any passage would do then."""
+    if knows_nothing_of(encoder, text):
+        raise UnreadableError(
+            "The encoder knows no word of the query. Ask in a language that is served, in its own script."
+        )
+
+
 def _unreadable(encoder: MultiVectorEncoder, text: str) -> Exception | None:
     try:
         check_query_texts([text], encoder)
-        if knows_nothing_of(encoder, text):
-            return UnreadableError(
-                "The encoder knows no word of the query. Ask in a language that is served, in its own script."
-            )
     except OpticalError as error:
         return UnreadableError(str(error))
     except Exception as error:

@@ -16,7 +16,7 @@ from optical.index import Hit
 from optical.index.filters import Kind
 from optical.serving.answers import Answer, Found, RefusedError, UnreadableError, fused
 from optical.serving.batching import Batching
-from optical.serving.encoding import Vectors, check_searchable, encode_each
+from optical.serving.encoding import Vectors, check_known, check_searchable, encode_each
 from optical.serving.languages import Decision, LanguageRouting
 from optical.serving.loading import Loaded, load
 from optical.serving.metrics import Metrics
@@ -108,9 +108,9 @@ class SearchService:
         A hybrid search in a language that is told by the service searches by words where it can.
 
         Raises:
-            RefusedError: the query is empty or too long for its encoder, the language unknown, the filter wrong, or
-                the index refuses what is asked; or the index, the encoder of the language that is named, or all
-                encoders cannot search by words.
+            RefusedError: the query is empty, too long for its encoder or without a word that this knows, the language
+                unknown, the filter wrong, or the index refuses what is asked; or the index, the encoder of the
+                language that is named, or all encoders cannot search by words.
             UnavailableError: the index cannot be reached.
         """
         self._index.require_ready()  # nobody is to wait for a server that is away
@@ -121,21 +121,23 @@ class SearchService:
         most = min(k, self.passages)
         if most == 0:
             return Answer(decision, [])
-        first, *others = await asyncio.gather(
+        results = await asyncio.gather(
             *(
                 self._batching.submit(loaded.encoders[each], _Query(text, most, filter, terms.get(each)))
                 for each in decision.languages
             ),
             return_exceptions=True,
         )
-        if others and isinstance(others[0], UnreadableError):  # the runner-up may read less than the first
-            others, decision = [], dataclasses.replace(decision, languages=decision.languages[:1])
-        lists: list[list[Hit]] = []
-        for each in (first, *others):
-            if isinstance(each, BaseException):
-                raise each
-            lists.append(each)
-        found = fused(dict(zip(decision.languages, lists, strict=True)), most)
+        lists: dict[str, list[Hit]] = {}
+        for each, result in zip(decision.languages, results, strict=True):
+            if not isinstance(result, BaseException):
+                lists[each] = result
+            elif not isinstance(result, UnreadableError):  # of two encoders one may read less than the other
+                raise result
+        if not lists:
+            raise results[0]
+        decision = dataclasses.replace(decision, languages=tuple(lists))
+        found = fused(lists, most)
         for used in decision.languages:
             self.metrics.searched(used, automatic=language == AUTOMATIC)
         if explained:
@@ -221,6 +223,8 @@ class SearchService:
         for place, query in enumerate(queries):
             if query.k and not isinstance(results[place], Exception):
                 try:
+                    if query.terms is None:  # a hybrid search finds words that the encoder does not know
+                        check_known(query.text, encoder)
                     check_searchable(results[place], self._index.dimension)
                 except OpticalError as error:
                     results[place] = error

@@ -98,18 +98,19 @@ def effects_of_amounts(
     comparisons: Sequence[tuple[str, str]],
     tests: Sequence[str],
 ) -> list[Effect]:
-    """Compare pairs of systems at each of several amounts of bitext, over all ``tests``: one family.
+    """Compare pairs of systems at each of several amounts of bitext, over the tests with cells of both: one family.
 
     A pair of systems of which neither reads bitext is the same at every amount, and left out.
     """
     members: list[_Member] = []
     for amount in amounts:
         for first, second in dict.fromkeys(comparisons):
+            if not (results.reads_bitext(first) or results.reads_bitext(second)):
+                continue
             complete = [
                 test
                 for test in tests
-                if all(results.seeds(test, name, amount) for name in (first, second))
-                and any(results.reads_bitext(name) for name in (first, second))
+                if results.seeds(test, first, amount) and results.seeds(test, second, amount)
             ]
             members += [(first, second, amount, tuple(complete))] if complete else []
     return _family(results, members)

@@ -219,9 +219,9 @@ def _at_smaller_amounts(found: Sequence[Effect]) -> list[str]:
     if not found:
         return []
     return [
-        "The comparisons at the smaller amounts, over all tests; Holm's correction is for the "
+        "The comparisons at the smaller amounts, over all tests with cells of both; Holm's correction is for the "
         f"{len(found)} rows of this table:",
-        effects_table(found, "sentence pairs", lambda effect: f"{effect.amount:,}"),
+        effects_table(found, "pairs; tests", lambda effect: f"{effect.amount:,}; {len(effect.tests)}"),
     ]
 
 

@@ -26,6 +26,8 @@ from optical.teaching.ranking_loss import make_ranking_loss
 from optical.teaching.ranking_rows import RankingCollator, draw_rows, numbered_texts, with_scores
 from optical.teaching.settings import RankingSettings
 
+_GIVE_MORE = "Give negatives of more queries, or more of each, or lower hard_negatives."
+
 
 def teach_ranking(
     encoder: str | Path,
@@ -101,7 +103,9 @@ def teach_ranking(
         examples = judged
         if mining:
             examples = read_judged_queries(queries, passages, judgements, negatives=mined, depth=chosen.depth)
-        usable = _with_negatives(examples, training, chosen, step)
+        usable = _with_negatives(
+            examples, training, chosen, step, REMEDY if negatives is None else _GIVE_MORE
+        )
         student = MultiVectorEncoder(str(start))
         texts = numbered_texts(examples)
         rows = draw_rows(examples, usable, chosen, step)
@@ -125,6 +129,7 @@ def teach_ranking(
             "cross_encoder": None
             if scorer is None
             else {"name": str(cross_encoder), "fingerprint": fingerprints[2]},
+            "negatives": "mined" if mining else None if negatives is None else str(negatives),
             "judged_queries": {"digest": digest, "queries": len(judged)},
             "settings": chosen.as_dict(),
             "training_queries": len(usable),
@@ -135,13 +140,13 @@ def teach_ranking(
 
 
 def _with_negatives(
-    examples: JudgedQueries, training: Sequence[int], settings: RankingSettings, step: int
+    examples: JudgedQueries, training: Sequence[int], settings: RankingSettings, step: int, remedy: str
 ) -> list[int]:
     """Return the training queries that have enough hard negatives."""
     usable = [query for query in training if len(examples.negatives[query]) >= settings.hard_negatives]
     if len(usable) < step:
         raise OpticalError(
             f"Only {len(usable)} of {len(training)} training queries have {settings.hard_negatives} hard negatives "
-            f"among the {settings.depth} passages ranked highest, fewer than the {step} queries of one step. {REMEDY}"
+            f"among the {settings.depth} passages ranked highest, fewer than the {step} queries of one step. {remedy}"
         )
     return usable
