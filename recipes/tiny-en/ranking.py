@@ -3,7 +3,7 @@
     python recipes/tiny-en/ranking.py --data DATA --texts tiny-en-data --output ranking
 
 DATA is the folder that `prepare.py` reads, and tiny-en-data what it wrote. The encoder in the package is trained on
-SQuAD's questions at three pairs of learning rates, with hard negatives that it ranks high itself. Each is compared with
+SQuAD's questions at two pairs of learning rates, with hard negatives that it ranks high itself. Each is compared with
 it on the questions of the held-back articles, and on the English translations of AfriQA's training and development
 questions, which are no test's; most of them are among the texts that the encoder learned tokens from. What is in OUTPUT
 already is not made again. The result goes to `ranking.json`.
@@ -25,7 +25,7 @@ from optical.teaching import teach_ranking
 from optical.teaching.hard_negatives import mine
 
 RESULT = Path(__file__).with_name("ranking.json")
-RATES = ((5e-4, 2e-4), (1e-4, 5e-5), (2e-5, 1e-5))
+RATES = ((5e-4, 2e-4), (2e-5, 1e-5))
 SETTINGS: dict[str, Any] = {"steps": 300, "batch_size": 32, "evaluations": 3, "depth": 30}
 AFRIQA = (("ha", "dev"), ("ha", "train"), ("yo", "train"))
 MEASURE = "MRR@10"
