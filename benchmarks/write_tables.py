@@ -1,4 +1,4 @@
-"""Write the tables in README.md and docs/measured.md from the files in benchmarks/results.
+"""Write the tables in README.md, docs/measured.md and recipes/tiny-en/README.md from the files in benchmarks/results.
 
     python benchmarks/write_tables.py
 
@@ -14,10 +14,11 @@ import speed_tables
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "measured.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "measured.md", ROOT / "recipes" / "tiny-en" / "README.md")
 ASKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 TABLES = {
     "english-teachers.json": quality_tables.english_teachers,
+    "tiny-en-ranking.json": quality_tables.ranking,
     "tiny-students.json": quality_tables.tiny_students,
     "swahili.json": quality_tables.distillation,
     "swahili-graft-constants.json": quality_tables.graft_constants,

@@ -6,7 +6,7 @@ DATA is the folder that `prepare.py` reads, and tiny-en-data what it wrote. The 
 SQuAD's questions at two pairs of learning rates, with hard negatives that it ranks high itself. Each is compared with
 it on the questions of the held-back articles, and on the English translations of AfriQA's training and development
 questions, which are no test's; most of them are among the texts that the encoder learned tokens from. What is in OUTPUT
-already is not made again. The result goes to `ranking.json`.
+already is not made again. The result goes to `benchmarks/results/tiny-en-ranking.json`.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from optical.models import TINY_EN
 from optical.teaching import teach_ranking
 from optical.teaching.hard_negatives import mine
 
-RESULT = Path(__file__).with_name("ranking.json")
+RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "tiny-en-ranking.json"
 RATES = ((5e-4, 2e-4), (2e-5, 1e-5))
 SETTINGS: dict[str, Any] = {"steps": 300, "batch_size": 32, "evaluations": 3, "depth": 30}
 AFRIQA = (("ha", "dev"), ("ha", "train"), ("yo", "train"))
