@@ -12,14 +12,16 @@ BENCHMARKS := benchmarks/index_search.py benchmarks/transport.py
 
 setup: $(INSTALLED)
 
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
 # What a user installs. Again into the same environment, it brings every package to its pinned version.
-$(BIN)/optical: pyproject.toml requirements.lock
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+$(BIN)/optical: pyproject.toml requirements.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .
 	touch $@
 
-# What tests and checks need besides.
-$(INSTALLED): pyproject.toml requirements.lock | $(BIN)/optical
+# That, and what tests and checks need.
+$(INSTALLED): pyproject.toml requirements.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
 	touch $@
 
