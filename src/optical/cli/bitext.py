@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from optical.errors import beginning
+
 if TYPE_CHECKING:
     from optical.bitext.hygiene import Report
     from optical.bitext.hygiene.survey import Watch
@@ -227,8 +229,8 @@ def _show(report: "Report", dropping: set[str]) -> None:
         say(f"\n{name}, for example:")
         for example in examples:
             say(f"  {example.file}:{example.line}")
-            say(f"    {_shortened(example.english)}")
-            say(f"    {_shortened(example.foreign)}")
+            say(f"    {beginning(example.english, _SHOWN)}")
+            say(f"    {beginning(example.foreign, _SHOWN)}")
     for note in report.malformed:
         say(f"unreadable: {note}")
     for histogram in report.histograms:
@@ -241,7 +243,3 @@ def _show(report: "Report", dropping: set[str]) -> None:
 def _bar(share: float) -> str:
     eighths = round(share * _BAR * 8)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -12,11 +12,10 @@ from tokenizers import Encoding
 from torch import Tensor
 
 from optical.encoders.sides import document_modules, query_modules
-from optical.errors import OpticalError
+from optical.errors import OpticalError, beginning
 
 logger = logging.getLogger(__name__)
 
-_BEGINNING = 60
 _BLANK = "␣"
 
 
@@ -79,7 +78,7 @@ def encode_tokens(
     if len(encoded.ids) > len(ids):
         logger.warning(
             "%r has %d tokens, but this encoder reads %d of a %s at most. The rest is left out.",
-            sentence if len(sentence) <= _BEGINNING else f"{sentence[:_BEGINNING]}...",
+            beginning(sentence),
             len(encoded.ids),
             len(ids),
             side,

@@ -9,7 +9,7 @@ from sentence_transformers import MultiVectorEncoder
 from optical.collections import Passage
 from optical.collections.texts import has_lone_surrogate
 from optical.encoders import knows_nothing_of, query_lengths, query_limit
-from optical.errors import OpticalError
+from optical.errors import OpticalError, beginning
 from optical.index.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def warn_of_unknown_words(query: str, encoder: MultiVectorEncoder) -> None:
         logger.warning(
             "The encoder knows no word of %r, so what it finds means nothing. Search with an encoder of this language, "
             "which `optical graft` and `optical distill` make.",
-            _beginning(query),
+            beginning(query),
         )
 
 
@@ -144,9 +144,5 @@ def check_query_texts(texts: Sequence[str], encoder: MultiVectorEncoder) -> None
     for text, tokens in zip(texts, query_lengths(encoder, texts), strict=True):
         if tokens > limit:
             raise OpticalError(
-                f"The query has {tokens} tokens, but this encoder reads {limit} at most. Shorten {_beginning(text)!r}."
+                f"The query has {tokens} tokens, but this encoder reads {limit} at most. Shorten {beginning(text)!r}."
             )
-
-
-def _beginning(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:60]}..."

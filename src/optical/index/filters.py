@@ -7,7 +7,7 @@ from typing import Literal, NoReturn, TypeAlias, get_args
 
 from optical.collections import MetadataValue, Passage
 from optical.collections.texts import has_lone_surrogate
-from optical.errors import OpticalError
+from optical.errors import OpticalError, beginning
 
 Value: TypeAlias = str | int | float | bool
 Kind = Literal["string", "number", "boolean"]
@@ -182,7 +182,7 @@ class _Parser:
             # A whole number with more digits is too large, or begins with zeros.
             value = int(text) if text.lstrip("+-").isdecimal() and len(text) < 20 else float(text)
             if not -(2**53) <= value <= 2**53:
-                shown = text if len(text) <= 20 else f"{text[:20]}..."
+                shown = beginning(text, 20)
                 self._fail(position, f"{shown} is a number beyond 2^53, which filters cannot compare")
         elif text in ("true", "false"):
             value = text == "true"
@@ -207,8 +207,7 @@ class _Parser:
         self._fail(position, f"{what} is expected instead of {text}")
 
     def _fail(self, position: int, message: str) -> NoReturn:
-        whole = self._expression
-        shown = whole if len(whole) <= _LONGEST_SHOWN else f"{whole[:_LONGEST_SHOWN]}..."
+        shown = beginning(self._expression, _LONGEST_SHOWN)
         raise OpticalError(
             f"The filter {shown!r} is wrong at character {position + 1}: {message}. "
             'Write it like: source = "who" and year >= 2020.'

@@ -14,7 +14,7 @@ from qdrant_client import QdrantClient
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
-from optical.errors import OpticalError
+from optical.errors import OpticalError, beginning
 from optical.index.cluster.address import Address
 from optical.index.engine import IndexUnavailableError, RequestRefusedError
 
@@ -168,4 +168,4 @@ def _words(error: UnexpectedResponse) -> str:
         words = str(error.structured()["status"]["error"])
     except (ValueError, KeyError, TypeError):
         words = error.reason_phrase or "no reason given"
-    return words if len(words) <= 300 else f"{words[:300]}..."
+    return beginning(words, 300)
