@@ -38,9 +38,9 @@ class EncoderSearch:
 
     def _search(self, queries: Mapping[str, str], depth: int) -> Run:
         vectors: Sequence[Tensor] = self._encoder.encode_query(list(queries.values()), batch_size=64)
-        scores = maxsim_scores([each.float() for each in vectors], self._vectors, self._encoder.device)
-        best, places = scores.sort(dim=1, descending=True, stable=True)
+        scores = maxsim_scores(vectors, self._vectors, self._encoder.device)
+        best, places = (each[:, :depth].tolist() for each in scores.sort(descending=True, stable=True))
         return {
-            query: {self._ids[place]: score for place, score in zip(row[:depth], found[:depth], strict=True)}
-            for query, row, found in zip(queries, places.tolist(), best.tolist(), strict=True)
+            query: {self._ids[place]: score for place, score in zip(row, found, strict=True)}
+            for query, row, found in zip(queries, places, best, strict=True)
         }

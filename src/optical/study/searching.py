@@ -13,7 +13,13 @@ from optical.study.workplace import Workplace
 
 # How tests and bitext were read and cleaned shows in their digests; only the files of passages are read again.
 MEASURING = ("collections/texts.py", "collections/runs.py", "evaluation")
-SEARCHING = (*MEASURING, "encoders", "supervision/passage_vectors.py", "rivals/encoder_search.py")
+SEARCHING = (
+    *MEASURING,
+    "encoders",
+    "distillation/vector_file.py",
+    "supervision/passage_vectors.py",
+    "rivals/encoder_search.py",
+)
 TABLE = ("bitext/translation_table.py",)
 DISTILLATION = (*SEARCHING, *TABLE, "transport", "objectives", "distillation")
 LEXICAL = (*MEASURING, "bitext/words.py", "rivals/lexical.py")
