@@ -14,8 +14,9 @@ import pytest
 from sentence_transformers import MultiVectorEncoder
 
 import optical
-from optical.collections import read_run
+from optical.collections import read_run, write_run
 from optical.distillation import RECIPES, Settings
+from optical.encoders import read_provenance
 
 from ..distillation.toy import make_pairs
 from .conftest import Outcome
@@ -152,11 +153,20 @@ def test_a_teacher_is_made_from_text_and_judged_queries(
     assert done.code == 0, done.err
     assert re.search(r"Judged queries: \d+ for training", done.out)
     assert "MRR@10" in done.out
-    refused = command(
-        "teach", "ranking", "--encoder", small, *places, "--output", tmp_path / "b", *quick, "--depth", 1
-    )
+    again = ("teach", "ranking", "--encoder", small, *places, *quick)
+    refused = command(*again, "--output", tmp_path / "b", "--depth", 1)
     assert refused.code == 2
     assert "hard_negatives is 1, of a depth of 1" in refused.err
+
+    negatives, given = tmp_path / "negatives.run", tmp_path / "given"
+    write_run(negatives, {f"q{n}": {f"p{(n + 1) % 60}": 2.0, f"p{n}": 1.0} for n in range(60)}, "near")
+    done = command(*again, "--output", given, "--negatives", negatives)
+    assert done.code == 0, done.err
+    assert read_provenance(given)["negatives"] == str(negatives)
+    write_run(negatives, {f"q{n}": {f"p{n}": 1.0} for n in range(60)}, "relevant")
+    refused = command(*again, "--output", tmp_path / "c", "--negatives", negatives)
+    assert refused.code == 2
+    assert "has no negative: no passage in it belongs to a judged query" in " ".join(refused.err.split())
 
 
 def test_help_names_all_commands(command: Callable[..., Outcome]) -> None:

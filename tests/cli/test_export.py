@@ -28,6 +28,21 @@ def test_search_finds_the_same_with_an_export(command: Command, teacher: Path, t
     assert after.out == before.out
 
 
+def test_a_copy_with_an_export_leaves_the_encoder_as_it_is(
+    command: Command, teacher: Path, tmp_path: Path
+) -> None:
+    before, copy = sorted(teacher.rglob("*")), tmp_path / "copy"
+    exported = command("export", teacher, "--onnx", "--output", copy)
+    assert exported.code == 0, exported.err
+    assert f"Saved to {copy / 'onnx-query'} (" in exported.out
+    assert sorted(teacher.rglob("*")) == before
+    assert (copy / "onnx-query").is_dir()
+    assert (copy / "model.safetensors").read_bytes() == (teacher / "model.safetensors").read_bytes()
+    refused = command("export", teacher, "--onnx", "--output", copy)
+    assert refused.code == 2
+    assert str(copy) in "".join(refused.err.split())
+
+
 def test_refusals(command: Command, teacher: Path, tmp_path: Path) -> None:
     for arguments, message in (
         ((teacher,), "Give --onnx"),

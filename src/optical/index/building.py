@@ -15,6 +15,7 @@ from optical.index.checks import check_passage, check_vectors
 from optical.index.engine import Document, Engine, Place
 from optical.index.filters import Kind, merge_kinds
 from optical.index.lexical import mean_length
+from optical.index.long_passages import LongPassages
 from optical.index.manifest import make_facts, require_teacher
 from optical.index.parallel import Arrays, Chunk, Workers
 from optical.index.places import closed_on_failure, making
@@ -61,7 +62,7 @@ def build(
         require_teacher(facts, encoder, place)
         with count_progress("Indexing", "passages", length(passages), shown=progress) as done:
             every = itertools.chain(first, stream)
-            ids = add_passages(every, workers, facts["teacher"], batch_size, engine, place, done)
+            ids = add_passages(every, encoder, workers, facts["teacher"], batch_size, engine, place, done)
         if left_over := [id_ for id_ in engine.ids() if id_ not in ids]:
             engine.delete(left_over)
         search = CentroidSearch(engine, place)
@@ -77,6 +78,7 @@ def length(passages: Iterable[Passage]) -> int | None:
 
 def add_passages(
     passages: Iterable[Passage],
+    encoder: MultiVectorEncoder,
     workers: Workers,
     teacher: str,
     batch_size: int,
@@ -86,10 +88,11 @@ def add_passages(
 ) -> set[str]:
     """Encode and store passages chunk by chunk, each checked before it is written; return the ids of all.
 
-    Those that ``engine`` holds already are passed over.
+    Those that ``engine`` holds already are passed over. A warning says so if some were too long for the encoder.
 
     Args:
         passages: read as they are needed.
+        encoder: of the teacher.
         workers: encode them.
         teacher: fingerprint of the workers' encoder.
         batch_size: passages encoded at a time.
@@ -101,6 +104,7 @@ def add_passages(
         OpticalError: an id occurs twice, metadata or vectors are unusable, or the disk is full.
     """
     seen: set[str] = set()
+    long = LongPassages(encoder)
     fresh = _fresh(passages, batch_size * _BATCHES, engine, seen, done)
     with closing(workers.encode(fresh, teacher, batch_size)) as encoded:
         for chunk, arrays in encoded:
@@ -108,7 +112,9 @@ def add_passages(
             place.begin_change()
             engine.declare(fields)
             engine.put(documents)
+            long.note(chunk, arrays)
             done(len(chunk))
+    long.warn()
     return seen
 
 

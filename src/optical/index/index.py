@@ -195,7 +195,7 @@ class Index:
             count_progress("Indexing", "passages", length(passages), shown=progress) as done,
             opened.changing,
         ):
-            add_passages(passages, encoding, teacher, batch_size, engine, opened.place, done)
+            add_passages(passages, encoder, encoding, teacher, batch_size, engine, opened.place, done)
 
     def delete(self, ids: Iterable[str]) -> None:
         """Remove passages.
