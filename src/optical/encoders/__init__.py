@@ -15,6 +15,8 @@ from optical.encoders.loading import (
 from optical.encoders.maxsim import maxsim_scores
 from optical.encoders.onnx_queries import export_onnx, load_query_encoder
 from optical.encoders.sides import (
+    document_lengths,
+    document_limit,
     document_modules,
     knows_nothing_of,
     query_lengths,
@@ -30,6 +32,8 @@ __all__ = [
     "SentenceTokens",
     "Student",
     "assemble",
+    "document_lengths",
+    "document_limit",
     "document_modules",
     "encode_tokens",
     "export_onnx",

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# The similarities of so many queries with one passage fit a processor's cache.
+# A processor's cache holds the similarities of so many queries with one passage.
 _QUERIES_TOGETHER = 64
+# What lies on the device at a time, and what is added up at a time.
 _PASSAGES_TOGETHER = 256
 
 
@@ -17,12 +18,12 @@ def maxsim_scores(
 
     .. math:: s_{qp} = \sum_i \max_j \langle x_{qi}, y_{pj} \rangle
 
-    The tokens of many queries meet those of a passage in one product of matrices, and nothing is padded: a third of
-    the time that padded batches take.
+    The tokens of many queries meet those of a passage in one product of matrices, and nothing is padded: on a
+    processor a third of the time that padded batches take.
 
     Args:
         queries: token vectors of each, (n, d); without any, a query's scores are 0.
-        passages: likewise, (m, d), each with one or more.
+        passages: likewise, (m, d); without any, a passage's scores are minus infinity.
         device: to compute on; all vectors may lie on the processor.
 
     Returns:
@@ -31,17 +32,23 @@ def maxsim_scores(
     Source:
         Khattab and Zaharia, SIGIR 2020, https://arxiv.org/abs/2004.12832, section 3.3.
     """
+    device = torch.device(device)
+    together = _QUERIES_TOGETHER if device.type == "cpu" else max(1, len(queries))
     scores = torch.zeros(len(queries), len(passages))
     for column in range(0, len(passages), _PASSAGES_TOGETHER):
-        block = [
-            passage.to(device, torch.float32) for passage in passages[column : column + _PASSAGES_TOGETHER]
-        ]
-        for row in range(0, len(queries), _QUERIES_TOGETHER):
-            group = queries[row : row + _QUERIES_TOGETHER]
-            tokens = torch.cat(list(group)).to(device, torch.float32)
-            nearest = torch.stack([(tokens @ passage.T).amax(1) for passage in block], dim=1)
-            of_each = torch.split(nearest, [len(query) for query in group])
-            scores[row : row + len(group), column : column + len(block)] = torch.stack(
-                [similarities.sum(0) for similarities in of_each]
-            )
+        passages_here = passages[column : column + _PASSAGES_TOGETHER]
+        vectors = torch.cat(list(passages_here)).to(device, torch.float32)
+        block = torch.split(vectors, list(map(len, passages_here)))
+        for row in range(0, len(queries), together):
+            queries_here = queries[row : row + together]
+            tokens = torch.cat(list(queries_here)).to(device, torch.float32)
+            nearest = torch.stack([_nearest(tokens, passage) for passage in block], dim=1)
+            sums = [of_query.sum(0) for of_query in torch.split(nearest, list(map(len, queries_here)))]
+            scores[row : row + len(sums), column : column + len(block)] = torch.stack(sums)
     return scores
+
+
+def _nearest(tokens: Tensor, passage: Tensor) -> Tensor:
+    if len(passage) == 0:
+        return tokens.new_full((len(tokens),), -torch.inf)
+    return (tokens @ passage.T).amax(1)

@@ -1,6 +1,7 @@
 """The two sides of an encoder: the modules that make query vectors and those that make passage vectors."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sentence_transformers import CrossEncoder, MultiVectorEncoder
 from sentence_transformers.base.modules import Router, Transformer
@@ -24,12 +25,12 @@ def query_transformer(encoder: MultiVectorEncoder) -> Transformer:
 
 def query_lengths(encoder: MultiVectorEncoder, texts: Sequence[str]) -> list[int]:
     """Return how many tokens each text has as a query, prompt and special tokens included, nothing cut off."""
-    if not texts:
-        return []  # the tokenizers below fail on no text at all
-    prompt = encoder.prompts.get("query") or ""
-    tokenizer = query_transformer(encoder).tokenizer
-    encoded = tokenizer([prompt + text for text in texts], padding=False, truncation=False, verbose=False)
-    return [len(ids) for ids in encoded["input_ids"]]
+    return _lengths(query_transformer(encoder), encoder.prompts.get("query"), texts)
+
+
+def document_lengths(encoder: MultiVectorEncoder, texts: Sequence[str]) -> list[int]:
+    """Return the same of texts as passages."""
+    return _lengths(document_modules(encoder)[0], encoder.prompts.get("document"), texts)
 
 
 def knows_nothing_of(encoder: MultiVectorEncoder, query: str) -> bool:
@@ -51,11 +52,30 @@ def query_limit(encoder: MultiVectorEncoder) -> int | None:
     transformer = query_transformer(encoder)
     if transformer.query_expansion is not None and transformer.query_expansion["strategy"] == "fixed":
         return int(transformer.query_expansion["length"])
+    return _limit(transformer, transformer.query_length)
+
+
+def document_limit(encoder: MultiVectorEncoder) -> int | None:
+    """Return how many tokens of a passage the encoder reads before it cuts the rest off; None = no limit."""
+    transformer = document_modules(encoder)[0]
+    return _limit(transformer, getattr(transformer, "document_length", None))
+
+
+def _lengths(transformer: Any, prompt: str | None, texts: Sequence[str]) -> list[int]:
+    if not texts:
+        return []  # the tokenizers below fail on no text at all
+    texts = [(prompt or "") + text for text in texts]
+    encoded = transformer.tokenizer(texts, padding=False, truncation=False, verbose=False)
+    return [len(ids) for ids in encoded["input_ids"]]
+
+
+def _limit(transformer: Any, own: int | None) -> int | None:
     limits = (
-        transformer.query_length or transformer.max_seq_length,
-        getattr(transformer.config, "max_position_embeddings", None),
+        own or getattr(transformer, "max_seq_length", None),
+        getattr(getattr(transformer, "config", None), "max_position_embeddings", None),
     )
-    return min((int(limit) for limit in limits if limit is not None), default=None)
+    # Some configurations say -1 where there is no limit.
+    return min((int(limit) for limit in limits if limit is not None and limit > 0), default=None)
 
 
 def _route(encoder: MultiVectorEncoder | CrossEncoder, task: str) -> list[nn.Module]:

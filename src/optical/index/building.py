@@ -106,15 +106,17 @@ def add_passages(
     seen: set[str] = set()
     long = LongPassages(encoder)
     fresh = _fresh(passages, batch_size * _BATCHES, engine, seen, done)
-    with closing(workers.encode(fresh, teacher, batch_size)) as encoded:
-        for chunk, arrays in encoded:
-            fields, documents = _prepared(chunk, arrays, engine, place.centroids)
-            place.begin_change()
-            engine.declare(fields)
-            engine.put(documents)
-            long.note(chunk, arrays)
-            done(len(chunk))
-    long.warn()
+    try:
+        with closing(workers.encode(fresh, teacher, batch_size)) as encoded:
+            for chunk, arrays in encoded:
+                fields, documents = _prepared(chunk, arrays, engine, place.centroids)
+                place.begin_change()
+                engine.declare(fields)
+                engine.put(documents)
+                long.note(chunk, arrays)
+                done(len(chunk))
+    finally:
+        long.warn()
     return seen
 
 
