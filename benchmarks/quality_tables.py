@@ -156,6 +156,25 @@ def grafting(file: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def accents(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    lines = [
+        f"**The graft with and without accents**, without training, from {result['pairs']:,} sentence pairs. MRR of "
+        f"the English side of held-back pairs among {result['pool']:,} sentences. Confused: words of the bitext that "
+        "differ from a more frequent one by accents alone. p: paired randomisation.",
+        "",
+        "| | held back | confused | graft | accented-graft | p |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['language']} | {row['held_back']} | {row['confused']:.1%} | {row['graft']:.3f} "
+        f"| {row['accented-graft']:.3f} | {row['p']:.2g} |"
+        for row in result["rows"]
+    ]
+    lines += ["", f"Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"
+
+
 def cleaned_bitext(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
     lines = [

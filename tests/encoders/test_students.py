@@ -27,7 +27,7 @@ from .conftest import MakeTeacher
 from .languages import lexicon, made_up_bitext, translate
 from .processes import output_of, start_python
 
-KINDS = ["graft", "transplant"]
+KINDS = ["graft", "accented-graft", "transplant"]
 
 
 def embeddings(encoder: MultiVectorEncoder) -> torch.Tensor:
@@ -290,3 +290,41 @@ def test_a_script_that_a_checkpoint_never_saw_is_told(
     make_student(str(bert_folder), tiny_teacher, Bitext(["children drink water"], [foreign]))
     assert (f"Choose the student graft:{bert_folder}" in caplog.text) == warned
     assert ("100 % of what" in caplog.text) == warned
+
+
+def in_accents(english: list[str]) -> list[str]:
+    """A language that has one syllable for every six English words, and an accent for each of them."""
+    words = sorted({word for sentence in english for word in sentence.split()})
+    accents = ["", "\u0301", "\u0300", "\u0303", "\u0309", "\u0323"]
+    spelled = {
+        word: f"z{'aeiouy'[n // 6 % 6]}{accents[n % 6]}{'bdg' * (n // 36)}" for n, word in enumerate(words)
+    }
+    assert len(set(spelled.values())) == len(words)
+    return [" ".join(spelled[word] for word in sentence.split()) for sentence in english]
+
+
+def test_words_that_accents_tell_apart(make_teacher: MakeTeacher, caplog: pytest.LogCaptureFixture) -> None:
+    teacher, english = make_teacher(), made_up_bitext().english
+    foreign = in_accents(english)
+    others = list(dict.fromkeys(english))[:40]
+    passages = teacher.encode_document(others)
+
+    def found(kind: str) -> float:
+        student = make_student(kind, teacher, Bitext(english, foreign)).encoder.eval()
+        queries = student.encode_query([foreign[english.index(each)] for each in others])
+        return float(np.mean([best_english(query, passages) == n for n, query in enumerate(queries)]))
+
+    assert found("accented-graft") > 0.9
+    assert not caplog.messages
+    assert found("graft") < 0.8
+    assert "cannot be told from others" in caplog.text
+    assert "accented-graft" in caplog.text
+
+
+def test_few_words_that_accents_tell_apart_are_no_news(
+    make_teacher: MakeTeacher, bitext: Bitext, caplog: pytest.LogCaptureFixture
+) -> None:
+    word = bitext.foreign[0].split()[0]
+    pairs = Bitext([*bitext.english, "water"], [*bitext.foreign, f"{word[0]}\u0301{word[1:]}"])
+    make_student("graft", make_teacher(), pairs)
+    assert not caplog.messages

@@ -98,6 +98,17 @@ def test_a_teacher_that_keeps_accents_goes_on_keeping_them(tokenizer: PreTrained
     assert extended.tokenize("cafe") != ["café"]
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_are_kept_on_request(tokenizer: PreTrainedTokenizerBase, form: str) -> None:
+    texts = [unicodedata.normalize(form, text) for text in ["mạ mã", "mà ma"] * 3]
+    extended, _ = extend_vocabulary(tokenizer, texts, accents=True)
+    for word in ("mạ", "mã", "mà", "ma", "MẠ"):
+        assert extended.tokenize(unicodedata.normalize(form, word)) == [word.lower()]
+    assert extended.tokenize("River") == ["river"]
+    plain, _ = extend_vocabulary(tokenizer, texts)
+    assert {tuple(plain.tokenize(word)) for word in ("mạ", "mã", "mà", "ma")} == {("ma",)}
+
+
 def test_padding_and_truncation_of_the_file_are_ignored(
     tokenizer: PreTrainedTokenizerBase, padding_folder: Path
 ) -> None:

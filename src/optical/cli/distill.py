@@ -37,8 +37,9 @@ def distill(
     student: Annotated[
         str,
         typer.Option(
-            help="graft, transplant, any encoder to start from (Hub id or folder), or graft:ENCODER: that encoder "
-            "with words of the new language added. Likewise transplant:ENCODER."
+            help="graft, accented-graft (which tells words apart by their accents), transplant, any encoder to start "
+            "from (Hub id or folder), or graft:ENCODER: that encoder with words of the new language added. Likewise "
+            "the other two."
         ),
     ] = "graft",
     objective: Annotated[

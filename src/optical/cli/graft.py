@@ -15,8 +15,9 @@ def graft(
     student: Annotated[
         str,
         typer.Option(
-            help="graft, transplant, or one of them on another encoder than the teacher: graft:ENCODER (Hub id or "
-            "folder). Such a student needs training before it searches well."
+            help="graft, accented-graft (which tells words apart by their accents), transplant, or one of them on "
+            "another encoder than the teacher: graft:ENCODER (Hub id or folder). Such a student needs training before "
+            "it searches well."
         ),
     ] = "graft",
     dimension: Dimension = 128,

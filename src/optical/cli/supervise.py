@@ -49,8 +49,9 @@ def supervise(
     student: Annotated[
         str,
         typer.Option(
-            help="graft, transplant (both made from --bitext; of another encoder than the teacher as graft:NAME and "
-            "transplant:NAME), or any encoder to start from: Hub id or folder, such as one made by graft or distill."
+            help="graft, accented-graft, transplant (all made from --bitext; of another encoder than the teacher as "
+            "graft:NAME and so on), or any encoder to start from: Hub id or folder, such as one made by graft or "
+            "distill."
         ),
     ] = "graft",
     bitext: Annotated[

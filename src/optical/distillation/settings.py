@@ -15,8 +15,8 @@ class TrainingSettings:
     """Settings of any training run, whatever it learns from.
 
     Attributes:
-        student: "graft", "transplant", the Hub id or folder of a checkpoint, or "graft:CHECKPOINT" and
-            "transplant:CHECKPOINT".
+        student: "graft", "accented-graft", "transplant", the Hub id or folder of a checkpoint, or "graft:CHECKPOINT"
+            and so on.
         objective: formula of the training loss.
         steps: optimiser steps.
         batch_size: examples a step and process; a distillation with fewer takes all.

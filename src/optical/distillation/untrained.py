@@ -9,6 +9,7 @@ from sentence_transformers import MultiVectorEncoder
 
 from optical.bitext import Bitext
 from optical.encoders import (
+    FROM_BITEXT,
     PROVENANCE_FILE,
     assemble,
     fingerprint,
@@ -40,11 +41,6 @@ def load_teacher(name: str, dimension: int) -> MultiVectorEncoder:
     return load_encoder(name, dimension=dimension)
 
 
-def needs_bitext(kind: str) -> bool:
-    """Say whether a student of this kind is made from bitext; a checkpoint is there already."""
-    return kind in ("graft", "transplant")
-
-
 def untrained_student(
     kind: str, teacher: MultiVectorEncoder, bitext: Bitext, seed: int, *, cache: Path, work: Path
 ) -> Path:
@@ -70,7 +66,7 @@ def untrained_student(
         (folder / _ORIGIN_FILE).write_text(json.dumps(origin), encoding="utf-8")
 
     # Of a checkpoint only the name is known, and what it stands for may have changed since another run.
-    return folder_once((cache if needs_bitext(kind) else work) / name, make)
+    return folder_once((cache if kind in FROM_BITEXT else work) / name, make)
 
 
 def read_origin(start: Path) -> dict[str, Any]:

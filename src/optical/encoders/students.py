@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from optical.bitext import Bitext, estimate_translation_table
 from optical.bitext.coverage import MOST_UNKNOWN
+from optical.bitext.words import words
 from optical.encoders.artefact import PROVENANCE_FILE, read_provenance
 from optical.encoders.initialisation import initialise_embeddings
 from optical.encoders.loading import is_late_interaction, load_encoder, load_transformer, project_tokens
@@ -21,6 +23,12 @@ from optical.encoders.vocabulary import extend_vocabulary, learn_vocabulary, spe
 from optical.errors import OpticalError
 
 logger = logging.getLogger(__name__)
+
+FROM_BITEXT = ("graft", "accented-graft", "transplant")
+"""The kinds of student whose vocabulary is made from bitext."""
+
+MOST_CONFUSED = 0.1
+"""The graft warns if a larger share of the words of the bitext differ from a more frequent one by accents alone."""
 
 _SAMPLE = 1000
 
@@ -31,7 +39,7 @@ class Student:
 
     Attributes:
         encoder: makes query vectors of the teacher's dimension; all its parameters can be trained.
-        kind: "graft", "transplant", the name of a checkpoint, or "graft:NAME" and "transplant:NAME" of one.
+        kind: one of :data:`FROM_BITEXT`, the name of a checkpoint, or "KIND:NAME" of one.
         origin: what is to be said of its making: numbers of tokens by where their embedding comes from.
     """
 
@@ -44,9 +52,10 @@ def make_student(kind: str, teacher: MultiVectorEncoder, bitext: Bitext, *, seed
     """Make a student of the asked kind.
 
     Args:
-        kind: "graft" (the teacher's body and whole vocabulary, words of the new language added),
+        kind: "graft" (the teacher's body and whole vocabulary, words of the new language added; Latin letters lose
+            their accents if they do so in the teacher), "accented-graft" (the same with all accents),
             "transplant" (the teacher's body, a new vocabulary learned on the foreign sentences), the Hub id
-            or folder of any encoder, or "graft:NAME" or "transplant:NAME" (that encoder's body in place of the
+            or folder of any encoder, or "graft:NAME" and so on (that encoder's body in place of the
             teacher's; it has to know English).
         teacher: the frozen English encoder.
         bitext: sentence pairs; a checkpoint with its own vocabulary does not look at them.
@@ -56,22 +65,36 @@ def make_student(kind: str, teacher: MultiVectorEncoder, bitext: Bitext, *, seed
         OpticalError: the checkpoint cannot be loaded, or makes vectors of another dimension than the teacher's.
     """
     method, separator, checkpoint = kind.partition(":")
-    if method not in ("graft", "transplant"):
+    if method not in FROM_BITEXT:
         adopted = adopt(kind, teacher, seed=seed)
         _warn_of_unknown(kind, adopted.encoder, bitext.foreign)
         return adopted
     base = adopt(checkpoint, teacher, seed=seed).encoder if separator else teacher
-    encoder, origin = (graft if method == "graft" else transplant)(base, bitext)
+    if method == "transplant":
+        encoder, origin = transplant(base, bitext)
+    else:
+        encoder, origin = graft(base, bitext, accents=method == "accented-graft")
     return Student(encoder, kind, origin)
 
 
-def graft(base: MultiVectorEncoder, bitext: Bitext) -> tuple[MultiVectorEncoder, dict[str, int]]:
+def graft(
+    base: MultiVectorEncoder, bitext: Bitext, *, accents: bool = False
+) -> tuple[MultiVectorEncoder, dict[str, int]]:
     """Add the words of the foreign sentences to a copy of an encoder, initialised by translation.
 
     Names, numbers and loan words keep their old tokens, and so meet their English selves. No training: on the
-    teacher the result searches as it is, and is where distillation starts from.
+    teacher the result searches as it is, and is where distillation starts from. A warning says so if words that only
+    accents tell apart become one.
     """
-    tokenizer, _ = extend_vocabulary(_tokenizer(base), bitext.foreign)
+    tokenizer, _ = extend_vocabulary(_tokenizer(base), bitext.foreign, accents=accents)
+    confused = confused_words(tokenizer, bitext.foreign)
+    if confused > MOST_CONFUSED:
+        logger.warning(
+            "Without accents, which the graft leaves out, %.0f %% of the words of the bitext cannot be told from "
+            "others. If people write all accents in their queries, as in Vietnamese, choose the student "
+            "accented-graft; if many leave them out, as in Yoruba, stay with the graft.",
+            100 * confused,
+        )
     return _with_vocabulary(base, tokenizer, bitext)
 
 
@@ -112,6 +135,18 @@ def _warn_of_unknown(name: str, encoder: MultiVectorEncoder, foreign: list[str])
             name,
             name,
         )
+
+
+def confused_words(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> float:
+    """Return the share of the words of ``texts`` that a tokenizer's normaliser makes equal to a more frequent one."""
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    if normalizer is None:
+        return 0.0
+    spellings: dict[str, list[int]] = {}
+    for word, count in Counter(word for text in texts for word in words(text)).items():
+        spellings.setdefault(normalizer.normalize_str(word), []).append(count)
+    confused = sum(sum(counts) - max(counts) for counts in spellings.values())
+    return confused / max(1, sum(map(sum, spellings.values())))
 
 
 def _origin(folder: Path) -> dict[str, int]:

@@ -61,7 +61,7 @@ class Ceiling(SystemKind):
 class Untrained(SystemKind):
     """A student before any training."""
 
-    student: Literal["graft", "transplant"] = "graft"
+    student: Literal["graft", "accented-graft", "transplant"] = "graft"
 
     name = "untrained"
     reads_bitext = True

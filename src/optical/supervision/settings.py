@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from optical.distillation.settings import TrainingSettings
+from optical.encoders import FROM_BITEXT
 from optical.errors import OpticalError
 from optical.supervision.ranking_loss import parse_terms
 
 
 def needs_bitext(student: str) -> bool:
     """Say whether a student is made from bitext, as "graft" and "graft:CHECKPOINT" are; an encoder is there already."""
-    return student.partition(":")[0] in ("graft", "transplant")
+    return student.partition(":")[0] in FROM_BITEXT
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ _EXTEND = {"WordPiece": extend_wordpiece, "Unigram": extend_unigram, "BPE": exte
 
 
 def extend_vocabulary(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, accents: bool = False
 ) -> tuple[PreTrainedTokenizerFast, list[str]]:
     """Add the words and pieces of ``texts`` to a tokenizer, keeping every token it has and its id.
 
@@ -34,7 +34,8 @@ def extend_vocabulary(
       left side by side.
 
     A normaliser that strips accents, or a pattern that splits them off, goes on to do so for Latin letters only:
-    elsewhere a combining mark is part of the spelling (Devanagari vowel signs, for one).
+    elsewhere a combining mark is part of the spelling (Devanagari vowel signs, for one). With ``accents`` it does not
+    do so at all; names that English spells without them are then other words.
 
     Returns:
         The new tokenizer and the added tokens in the order of their ids, which follow the old ones.
@@ -50,7 +51,7 @@ def extend_vocabulary(
             f"{' with a mark on pieces inside words' if model['type'] == 'BPE' else ''}. "
             "Use `--student transplant`, or name a checkpoint as the student."
         )
-    keep_marks(state)
+    keep_marks(state, accents=accents)
     # Tokens added to the old tokenizer after its training ("[Q] ") stand outside its model, and would be numbered
     # anew behind the model's if they were not put into it.
     added = _EXTEND[model["type"]](state, from_state(state).get_vocab(), texts)

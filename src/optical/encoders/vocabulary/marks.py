@@ -10,8 +10,12 @@ _BYTE_LEVEL_WORDS = (
 )
 
 
-def keep_marks(state: dict[str, Any]) -> None:
-    """Let a tokenizer file that strips or splits off marks do so in Latin script only.
+def keep_marks(state: dict[str, Any], *, accents: bool) -> None:
+    """Let a tokenizer file that strips or splits off marks do so in Latin script only, or not even there.
+
+    Args:
+        state: of the file.
+        accents: whether Latin letters keep theirs.
 
     Changed are, where they are found, the stripping of accents of BERT's normaliser and the word pattern of GPT-2.
     """
@@ -19,7 +23,7 @@ def keep_marks(state: dict[str, Any]) -> None:
     if normalizer and normalizer["type"] == "BertNormalizer":
         strips = normalizer["strip_accents"]
         if strips or (strips is None and normalizer["lowercase"]):
-            state["normalizer"] = _strip_latin_accents(normalizer)
+            state["normalizer"] = _keep_accents(normalizer) if accents else _strip_latin_accents(normalizer)
     # With a prefix space this would put one before every word of the pattern.
     if (
         pre_tokenizer
@@ -37,6 +41,10 @@ def keep_marks(state: dict[str, Any]) -> None:
             "type": "Sequence",
             "pretokenizers": [words, {**pre_tokenizer, "use_regex": False}],
         }
+
+
+def _keep_accents(bert: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Sequence", "normalizers": [{**bert, "strip_accents": False}, {"type": "NFC"}]}
 
 
 def _strip_latin_accents(bert: dict[str, Any]) -> dict[str, Any]:

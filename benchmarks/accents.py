@@ -1,0 +1,109 @@
+"""The graft with and without the accents of Latin letters, which BERT's vocabulary does not have.
+
+    python benchmarks/accents.py --data DATA
+
+DATA holds ``bitext/*/en-*.tsv.gz``. For each language both grafts of optical-tiny-en are made of the same sentence
+pairs, and find the English sides of held-back pairs among 1,600 sentences. In Yoruba, where many leave accents out,
+also those of the questions in ``bitext/questions_afriqa_traindev``, which then are in no graft. Nothing is trained. The
+result goes to ``benchmarks/results/accents.json``.
+"""
+
+import argparse
+import json
+import logging
+import random
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import MultiVectorEncoder
+
+from machine import measured_on
+from optical.bitext import Bitext, read_bitext
+from optical.encoders import load_encoder, make_student, maxsim_scores
+from optical.encoders.students import confused_words
+from optical.encoders.vocabulary import extend_vocabulary
+from optical.evaluation import paired_randomisation
+from optical.models import TINY_EN
+
+RESULT = Path(__file__).parent / "results" / "accents.json"
+LANGUAGES = {
+    "vi": "Vietnamese",
+    "yo": "Yoruba",
+    "ro": "Romanian",
+    "tr": "Turkish",
+    "es": "Spanish",
+    "de": "German",
+    "ha": "Hausa",
+}
+QUESTIONS = "questions_afriqa_traindev"
+PAIRS, HELD_BACK, OTHERS = 4400, 600, 1000
+KINDS = ("graft", "accented-graft")
+
+Pairs = list[tuple[str, str]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    data: Path = parser.parse_args().data / "bitext"
+    teacher = load_encoder(TINY_EN)
+    rows = []
+    for code, language in LANGUAGES.items():
+        pairs = read(sorted(data.glob(f"*/en-{code}.tsv.gz")))
+        rows.append(compared(teacher, language, pairs[HELD_BACK:], pairs[:HELD_BACK]))
+        if code == "yo":
+            questions = read([data / QUESTIONS / "en-yo.tsv.gz"])[:HELD_BACK]
+            rest = [pair for pair in pairs if pair not in set(questions)]
+            rows.append(compared(teacher, f"{language}, questions", rest, questions))
+    result = {
+        "command": "python benchmarks/accents.py --data DATA",
+        "pairs": PAIRS,
+        "pool": HELD_BACK + OTHERS,
+        "rows": rows,
+        **measured_on("optical", "sentence-transformers", "transformers", "tokenizers", "torch", "numpy"),
+    }
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def read(files: list[Path]) -> Pairs:
+    """Return all pairs in an order of their own."""
+    bitext = read_bitext(files)
+    pairs = list(zip(bitext.english, bitext.foreign, strict=True))
+    random.Random(0).shuffle(pairs)
+    return pairs
+
+
+def compared(teacher: MultiVectorEncoder, language: str, training: Pairs, held_back: Pairs) -> dict[str, Any]:
+    training = training[:PAIRS]
+    bitext = Bitext([english for english, _ in training], [foreign for _, foreign in training])
+    pool = list(dict.fromkeys(english for english, _ in [*held_back, *training[:OTHERS]]))
+    vectors = teacher.encode_query(pool, batch_size=64)
+    right = torch.tensor([[pool.index(english)] for english, _ in held_back])
+    found = {}
+    for kind in KINDS:
+        student = make_student(kind, teacher, bitext).encoder.eval()
+        scores = maxsim_scores(
+            student.encode_query([foreign for _, foreign in held_back], batch_size=64), vectors
+        )
+        found[kind] = (1 / (scores >= scores.gather(1, right)).sum(1)).tolist()
+    plain, accented = found.values()
+    row = {
+        "language": language,
+        "held_back": len(held_back),
+        "confused": confused_words(
+            extend_vocabulary(teacher[0].tokenizer, bitext.foreign)[0], bitext.foreign
+        ),
+        **{kind: sum(ranks) / len(ranks) for kind, ranks in found.items()},
+        "p": paired_randomisation(accented, plain),
+    }
+    print(row, flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    logging.getLogger("optical").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    main()
