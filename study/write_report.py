@@ -1,0 +1,140 @@
+"""Write study/report.md: the text of report.md.jinja with figures from the reports of the studies.
+
+    python study/write_report.py
+
+The text asks for each figure where it stands, and says of a difference which verdict it relies on: where a study comes
+out otherwise, this fails, and the text is to be written anew.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+STUDY = Path(__file__).parent
+TEMPLATE, REPORT = STUDY / "report.md.jinja", STUDY / "report.md"
+HEADING = re.compile(r"^#+ (.*)$")
+
+
+class Study:
+    """What ``results/NAME`` holds, none of its cells missing: figures of its report, as text.
+
+    What it does not have raises an error.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._folder = STUDY / "results" / name
+        text = (self._folder / "report.md").read_text(encoding="utf-8")
+        self._rows = _rows(text)
+        if not re.search(r"^- (\S+) of \1 cells done, 0 failed, 0 missing", text, re.MULTILINE):
+            raise ValueError(f"{self._folder} lacks cells")
+
+    def test(self, test: str, column: str) -> str:
+        """What the table of tests says of one: "queries" or "passages"."""
+        return self._row("passages", lambda row: row["test"] == test)[column]
+
+    def mrr(self, system: str, test: str | None = None) -> str:
+        """MRR@10 with the most pairs: on a test, or the mean over all that count."""
+        row = self._row("mean of", lambda row: row[""] == system)
+        return _mean(row[test or _column(row, "mean of")])
+
+    def by_amount(self, system: str, test: str, pairs: str) -> str:
+        """MRR@10 on a test by sentence pairs: "1,000", or "all"."""
+        row = self._row(pairs, lambda row: row[""] == system, f"{test}, by amount")
+        return _mean(row[_column(row, pairs)])
+
+    def share(self, system: str) -> str:
+        """Share of the ceiling over the tests that count, in per cent."""
+        row = self._row("share of ceiling", lambda row: row[""] == system)
+        return f"{float(row['share of ceiling'].rstrip('%')):.0f} %"
+
+    def trained(self, column: str, system: str, language: str) -> str:
+        """What the table of training has in a column."""
+        return self._row("best step", lambda row: (row[""], row["language"]) == (system, language))[column]
+
+    def rejected(self, system: str, pairs: int | str = 5000) -> str:
+        """How many trainings were no better than none on held-back pairs, so that the untrained student was kept."""
+        cells = [json.loads(file.read_text(encoding="utf-8")) for file in self._folder.glob("cells/*.json")]
+        steps = [
+            cell["made"]["best_step"] for cell in cells if (cell["system"], cell["amount"]) == (system, pairs)
+        ]
+        if not steps:
+            raise ValueError(f"{self._folder}: no {system!r} with {pairs} pairs")
+        return f"{steps.count(0)} of {len(steps)}"
+
+    def effect(
+        self,
+        first: str,
+        second: str,
+        verdict: str | None = None,
+        *,
+        test: str = "all",
+        pairs: str | None = None,
+    ) -> dict[str, str]:
+        """Difference of two systems over all tests or on one, with the most pairs, or over all with fewer.
+
+        Keys: difference, interval, p (with Holm's correction, after "=" or "<"). The text may rely on a verdict.
+        """
+        column, value = ("tests", test) if pairs is None else ("pairs; tests", f"{pairs};")
+        row = self._row(
+            column,
+            lambda row: row[""] == f"{first} against {second}" and row.get(column, "").split(" ")[0] == value,
+        )
+        if verdict not in (None, row["verdict"]):
+            raise ValueError(
+                f"{self._folder}: {first} against {second}, {value}: {row['verdict']}, not {verdict}"
+            )
+        p = row["p (Holm)"]
+        return {
+            "difference": row["MRR@10 difference"],
+            "interval": row["95 % interval"],
+            "p": p.replace("<", "< ") if p.startswith("<") else f"= {p}",
+        }
+
+    def _row(
+        self, column: str, wanted: Callable[[dict[str, str]], bool], heading: str | None = None
+    ) -> dict[str, str]:
+        found = [
+            row
+            for above, row in self._rows
+            if heading in (None, above) and _column(row, column) is not None and wanted(row)
+        ]
+        if len(found) != 1:
+            raise ValueError(f"{self._folder}: {len(found)} rows with a column {column!r} are wanted, not 1")
+        return found[0]
+
+
+def _rows(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the rows of every table of a page, each with the heading above it."""
+    above, header, found = "", None, []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else None
+        if cells is None:
+            header = None
+            if heading := HEADING.match(line):
+                above = heading[1]
+        elif header is None:
+            header = cells
+        elif not cells[0].startswith("---"):
+            found.append((above, dict(zip(header, cells, strict=True))))
+    return found
+
+
+def _column(row: dict[str, str], beginning: str) -> str | None:
+    return next((name for name in row if name.startswith(beginning)), None)
+
+
+def _mean(cell: str) -> str:
+    return cell.strip("*").split(" ± ")[0]
+
+
+def written() -> str:
+    """Return the report as the results have it now."""
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(study=Study)
+
+
+if __name__ == "__main__":
+    REPORT.write_text(written(), encoding="utf-8")

@@ -1,0 +1,107 @@
+"""The report of the study says what its results say."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+STUDY = Path(__file__).parents[2] / "study"
+
+REPORT = """# A study
+
+- 4 of {expected} cells done, 0 failed, 0 missing.
+
+| test | language | queries | passages | counts for the answer |
+|---|--:|--:|--:|--:|
+| a | sw | 295 | 5,362 | yes |
+
+## Systems with all sentence pairs
+
+|  | a | b | mean of 2 |
+|---|--:|--:|--:|
+| one | **0.500 ± 0.010** | 0.300 | **0.400** |
+| two | 0.250 | - | 0.250 |
+
+|  | share of ceiling | tests |
+|---|--:|--:|
+| one | 79.6% | 2 |
+
+## Significance
+
+|  | tests | seeds | MRR@10 difference | 95 % interval | p | p (Holm) | verdict |
+|---|--:|--:|--:|--:|--:|--:|--:|
+| one against two | a | 3 / 1 | +0.250 | [+0.100, +0.400] | 0.03 | 0.06 | not told apart |
+
+|  | tests | seeds | MRR@10 difference | 95 % interval | p | p (Holm) | verdict |
+|---|--:|--:|--:|--:|--:|--:|--:|
+| one against two | all 2 | 3 / 1 | +0.150 | [+0.100, +0.200] | <0.0001 | 0.0002 | better |
+
+## Amount of bitext
+
+|  | pairs; tests | seeds | MRR@10 difference | 95 % interval | p | p (Holm) | verdict |
+|---|--:|--:|--:|--:|--:|--:|--:|
+| one against two | 1,000; 1 | 3 / 1 | -0.050 | [-0.100, +0.000] | 0.05 | <0.0001 | not told apart |
+
+### a, by amount
+
+|  | 1,000 | all (49,230) |
+|---|--:|--:|
+| one | 0.100 ± 0.020 | 0.500 ± 0.010 |
+
+## Training with all sentence pairs
+
+|  | language | seeds | training, s | best step | chrF |
+|---|--:|--:|--:|--:|--:|
+| one | sw | 3 | 20 | 300 | 33.7 |
+"""
+
+
+@pytest.fixture
+def write_report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(STUDY))
+    sys.modules.pop("write_report", None)
+    return __import__("write_report")
+
+
+def test_no_figure_is_older_than_the_results(write_report: ModuleType) -> None:
+    report = (STUDY / "report.md").read_text(encoding="utf-8")
+    assert write_report.written() == report, "run study/write_report.py: study/report.md is old"
+
+
+def test_every_figure_is_found_where_it_stands(
+    write_report: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(write_report, "STUDY", tmp_path)
+    cells = tmp_path / "results" / "x" / "cells"
+    cells.mkdir(parents=True)
+    (cells.parent / "report.md").write_text(REPORT.format(expected=4), encoding="utf-8")
+    for seed, (pairs, step) in enumerate(((5000, 0), (5000, 300), ("all", 0))):
+        cell = {"system": "one", "amount": pairs, "made": {"best_step": step}}
+        (cells / f"{seed}.json").write_text(json.dumps(cell), encoding="utf-8")
+    study = write_report.Study("x")
+    assert study.test("a", "queries") == "295"
+    assert (study.mrr("one"), study.mrr("one", "a"), study.mrr("two", "a")) == ("0.400", "0.500", "0.250")
+    assert (study.by_amount("one", "a", "1,000"), study.by_amount("one", "a", "all")) == ("0.100", "0.500")
+    assert study.share("one") == "80 %"
+    assert study.trained("chrF", "one", "sw") == "33.7"
+    assert (study.rejected("one"), study.rejected("one", "all")) == ("1 of 2", "1 of 1")
+    over_all = {"difference": "+0.150", "interval": "[+0.100, +0.200]", "p": "= 0.0002"}
+    assert study.effect("one", "two", "better") == over_all
+    assert study.effect("one", "two", test="a")["p"] == "= 0.06"
+    assert study.effect("one", "two", "not told apart", pairs="1,000")["p"] == "< 0.0001"
+    with pytest.raises(ValueError, match="one against two, a: not told apart, not better"):
+        study.effect("one", "two", "better", test="a")
+    for absent in (
+        lambda: study.mrr("three"),
+        lambda: study.effect("two", "one"),
+        lambda: study.effect("one", "two", test="b"),
+        lambda: study.by_amount("one", "b", "all"),
+        lambda: study.rejected("two"),
+    ):
+        with pytest.raises(ValueError, match=r"x: (0 rows|no)"):
+            absent()
+    (cells.parent / "report.md").write_text(REPORT.format(expected=5), encoding="utf-8")
+    with pytest.raises(ValueError, match="x lacks cells"):
+        write_report.Study("x")
