@@ -161,7 +161,7 @@ def accents(file: Path) -> str:
     lines = [
         f"**The graft with and without accents**, without training, from {result['pairs']:,} sentence pairs. MRR of "
         f"the English side of held-back pairs among {result['pool']:,} sentences. Confused: words of the bitext that "
-        "differ from a more frequent one by accents alone. p: paired randomisation.",
+        "differ from a more frequent one by accents alone. p: paired randomisation with Holm's correction.",
         "",
         "| | held back | confused | graft | accented-graft | p |",
         "|---|---|---|---|---|---|",

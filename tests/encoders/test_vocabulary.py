@@ -105,8 +105,23 @@ def test_accents_are_kept_on_request(tokenizer: PreTrainedTokenizerBase, form: s
     for word in ("mạ", "mã", "mà", "ma", "MẠ"):
         assert extended.tokenize(unicodedata.normalize(form, word)) == [word.lower()]
     assert extended.tokenize("River") == ["river"]
+    assert extended.tokenize("\u0130") == extended.tokenize("i")  # Turkish İ
     plain, _ = extend_vocabulary(tokenizer, texts)
     assert {tuple(plain.tokenize(word)) for word in ("mạ", "mã", "mà", "ma")} == {("ma",)}
+
+
+@pytest.mark.parametrize("accents", [True, False])
+def test_unseen_words_of_seen_letters_are_known(tokenizer: PreTrainedTokenizerBase, accents: bool) -> None:
+    texts = ["ƙạ mã", "ọƙ ạm"] * 3  # ƙ is no k with an accent
+    extended, _ = extend_vocabulary(tokenizer, texts, accents=accents)
+    assert extended.unk_token not in extended.tokenize("ạƙọ ƙƙ mạọã rivạr")
+
+
+def test_the_graft_of_a_graft_may_keep_accents(tokenizer: PreTrainedTokenizerBase) -> None:
+    first, _ = extend_vocabulary(tokenizer, ["mạ mã"] * 3)
+    assert first.tokenize("mạ") == ["ma"]
+    second, _ = extend_vocabulary(first, ["mạ mã"] * 3, accents=True)
+    assert second.tokenize("mạ mã") == ["mạ", "mã"]
 
 
 def test_padding_and_truncation_of_the_file_are_ignored(

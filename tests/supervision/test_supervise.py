@@ -220,10 +220,10 @@ def test_a_cache_outlives_the_run(teacher_folder: Path, collection: Collection, 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"bitext": []}, "A graft is made from bitext, and none is given"),
+        ({"bitext": []}, "The student graft is made from bitext, and none is given"),
         (
             {"student": "graft:somewhere", "bitext": []},
-            "A graft:somewhere is made from bitext, and none is given",
+            "The student graft:somewhere is made from bitext, and none is given",
         ),
         ({"student": "{teacher}"}, "is there already and needs no bitext"),
         ({"objective": "kl"}, "no translations are given"),

@@ -39,7 +39,7 @@ def distill(
         typer.Option(
             help="graft, accented-graft (which tells words apart by their accents), transplant, any encoder to start "
             "from (Hub id or folder), or graft:ENCODER: that encoder with words of the new language added. Likewise "
-            "the other two."
+            "accented-graft:ENCODER and transplant:ENCODER."
         ),
     ] = "graft",
     objective: Annotated[

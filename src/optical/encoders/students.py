@@ -31,6 +31,7 @@ MOST_CONFUSED = 0.1
 """The graft warns if a larger share of the words of the bitext differ from a more frequent one by accents alone."""
 
 _SAMPLE = 1000
+_LINES_TOGETHER = 10_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def graft(
     accents tell apart become one.
     """
     tokenizer, _ = extend_vocabulary(_tokenizer(base), bitext.foreign, accents=accents)
-    confused = confused_words(tokenizer, bitext.foreign)
+    confused = 0.0 if accents else confused_words(tokenizer, bitext.foreign)
     if confused > MOST_CONFUSED:
         logger.warning(
             "Without accents, which the graft leaves out, %.0f %% of the words of the bitext cannot be told from "
@@ -143,10 +144,13 @@ def confused_words(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> 
     if normalizer is None:
         return 0.0
     spellings: dict[str, list[int]] = {}
-    for word, count in Counter(word for text in texts for word in words(text)).items():
+    counts = Counter[str]()
+    for start in range(0, len(texts), _LINES_TOGETHER):
+        counts.update(words("\n".join(texts[start : start + _LINES_TOGETHER])))
+    for word, count in counts.items():
         spellings.setdefault(normalizer.normalize_str(word), []).append(count)
-    confused = sum(sum(counts) - max(counts) for counts in spellings.values())
-    return confused / max(1, sum(map(sum, spellings.values())))
+    confused = sum(sum(each) - max(each) for each in spellings.values())
+    return confused / max(1, sum(counts.values()))
 
 
 def _origin(folder: Path) -> dict[str, int]:

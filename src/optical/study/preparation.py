@@ -13,7 +13,7 @@ from sentence_transformers import MultiVectorEncoder
 from optical.bitext import Bitext, read_bitext, without_near_copies
 from optical.collections import read_judgements, read_queries
 from optical.distillation import Settings
-from optical.encoders import fingerprint, load_encoder
+from optical.encoders import FROM_BITEXT, fingerprint, load_encoder
 from optical.errors import OpticalError
 from optical.files import replace_file
 from optical.models import TINY_EN
@@ -130,7 +130,7 @@ def _require_checkpoint(name: str, system: SystemKind) -> None:
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", checkpoint):
         raise OpticalError(
             f"systems.{name} names {checkpoint!r}, which is no folder here, and no Hub id such as organisation/name. "
-            f"{nearest(checkpoint, ('graft', 'transplant', TINY_EN))} Name folders relative to where the study is run."
+            f"{nearest(checkpoint, (*FROM_BITEXT, TINY_EN))} Name folders relative to where the study is run."
         )
 
 

@@ -138,7 +138,8 @@ def _require_matching(
 ) -> None:
     if needs_bitext(settings.student) and not bitext:
         raise OpticalError(
-            f"A {settings.student} is made from bitext, and none is given. Give bitext, or an encoder to start from."
+            f"The student {settings.student} is made from bitext, and none is given. Give bitext, or an encoder to "
+            "start from."
         )
     if bitext and not needs_bitext(settings.student):
         raise OpticalError(

@@ -23,7 +23,10 @@ def extend_wordpiece(state: dict[str, Any], known: dict[str, int], texts: Sequen
     backend = from_state(state)
     words = frequent(count_words(backend, texts))
     learned = learn_wordpiece(backend.normalizer, backend.pre_tokenizer, texts)
-    pieces = [piece for piece in learned if is_harmless(piece.removeprefix(CONTINUATION))]
+    # A letter is taken only where nothing longer fits, and without it the whole word would be unknown.
+    pieces = [
+        piece for piece in learned if is_harmless(each := piece.removeprefix(CONTINUATION)) or len(each) == 1
+    ]
     added = [token for token in dict.fromkeys([*words, *pieces]) if token not in known]
     first = max(known.values()) + 1
     model = state["model"]
