@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 
 STUDY = Path(__file__).parent
 TEMPLATE, REPORT = STUDY / "report.md.jinja", STUDY / "report.md"
+ACCENTS = STUDY.parent / "benchmarks" / "results" / "accents.json"
 HEADING = re.compile(r"^#+ (.*)$")
 
 
@@ -133,7 +134,11 @@ def _mean(cell: str) -> str:
 def written() -> str:
     """Return the report as the results have it now."""
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(study=Study)
+    rows = json.loads(ACCENTS.read_text(encoding="utf-8"))["rows"]
+    confused = {row["language"]: f"{100 * row['confused']:.0f} %" for row in rows}
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        study=Study, confused=confused
+    )
 
 
 if __name__ == "__main__":
