@@ -20,9 +20,8 @@ from sentence_transformers import MultiVectorEncoder
 
 from machine import measured_on
 from optical.bitext import Bitext, read_bitext
-from optical.encoders import load_encoder, make_student, maxsim_scores
+from optical.encoders import load_encoder, make_student, maxsim_scores, query_transformer
 from optical.encoders.students import confused_words
-from optical.encoders.vocabulary import extend_vocabulary
 from optical.evaluation import holm, paired_randomisation
 from optical.models import TINY_EN
 
@@ -85,9 +84,9 @@ def compared(teacher: MultiVectorEncoder, language: str, training: Pairs, held_b
     pool = list(sentences)[:POOL]
     vectors = teacher.encode_query(pool, batch_size=64)
     right = torch.tensor([[pool.index(english)] for english, _ in held_back])
+    students = {kind: make_student(kind, teacher, bitext).encoder.eval() for kind in KINDS}
     found = {}
-    for kind in KINDS:
-        student = make_student(kind, teacher, bitext).encoder.eval()
+    for kind, student in students.items():
         scores = maxsim_scores(
             student.encode_query([foreign for _, foreign in held_back], batch_size=64), vectors
         )
@@ -96,9 +95,7 @@ def compared(teacher: MultiVectorEncoder, language: str, training: Pairs, held_b
     row = {
         "language": language,
         "held_back": len(held_back),
-        "confused": confused_words(
-            extend_vocabulary(teacher[0].tokenizer, bitext.foreign)[0], bitext.foreign
-        ),
+        "confused": confused_words(query_transformer(students["graft"]).tokenizer, bitext.foreign),
         **{kind: sum(ranks) / len(ranks) for kind, ranks in found.items()},
         "p": paired_randomisation(accented, plain),
     }

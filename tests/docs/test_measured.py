@@ -1,6 +1,6 @@
 """The tables that people read are those of the results that are kept."""
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -10,10 +10,8 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
-def write_tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    sys.modules.pop("write_tables", None)
-    return __import__("write_tables")
+def write_tables(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("benchmarks/write_tables.py")
 
 
 def test_no_table_is_older_than_its_results(write_tables: ModuleType) -> None:

@@ -1,7 +1,7 @@
 """The report of the study says what its results say."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -59,10 +59,8 @@ REPORT = """# A study
 
 
 @pytest.fixture
-def write_report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(STUDY))
-    sys.modules.pop("write_report", None)
-    return __import__("write_report")
+def write_report(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("study/write_report.py")
 
 
 def test_no_figure_is_older_than_the_results(write_report: ModuleType) -> None:

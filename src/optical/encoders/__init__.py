@@ -24,12 +24,13 @@ from optical.encoders.sides import (
     query_modules,
     query_transformer,
 )
-from optical.encoders.students import FROM_BITEXT, Student, make_student
+from optical.encoders.students import FROM_BITEXT, FromBitext, Student, make_student
 from optical.encoders.tokens import SentenceTokens, encode_tokens
 
 __all__ = [
     "FROM_BITEXT",
     "PROVENANCE_FILE",
+    "FromBitext",
     "SentenceTokens",
     "Student",
     "assemble",

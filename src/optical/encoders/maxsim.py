@@ -35,15 +35,18 @@ def maxsim_scores(
     device = torch.device(device)
     together = _QUERIES_TOGETHER if device.type == "cpu" else max(1, len(queries))
     scores = torch.zeros(len(queries), len(passages))
+    groups = []
+    for row in range(0, len(queries), together):
+        queries_here = queries[row : row + together]
+        tokens = torch.cat(list(queries_here)).to(device, torch.float32)
+        groups.append((row, tokens, list(map(len, queries_here))))
     for column in range(0, len(passages), _PASSAGES_TOGETHER):
         passages_here = passages[column : column + _PASSAGES_TOGETHER]
         vectors = torch.cat(list(passages_here)).to(device, torch.float32)
         block = torch.split(vectors, list(map(len, passages_here)))
-        for row in range(0, len(queries), together):
-            queries_here = queries[row : row + together]
-            tokens = torch.cat(list(queries_here)).to(device, torch.float32)
+        for row, tokens, lengths in groups:
             nearest = torch.stack([_nearest(tokens, passage) for passage in block], dim=1)
-            sums = [of_query.sum(0) for of_query in torch.split(nearest, list(map(len, queries_here)))]
+            sums = [of_query.sum(0) for of_query in torch.split(nearest, lengths)]
             scores[row : row + len(sums), column : column + len(block)] = torch.stack(sums)
     return scores
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from sentence_transformers import MultiVectorEncoder
@@ -24,8 +24,11 @@ from optical.errors import OpticalError
 
 logger = logging.getLogger(__name__)
 
-FROM_BITEXT = ("graft", "accented-graft", "transplant")
+FromBitext: TypeAlias = Literal["graft", "accented-graft", "transplant"]
 """The kinds of student whose vocabulary is made from bitext."""
+
+FROM_BITEXT: tuple[str, ...] = get_args(FromBitext)
+"""Their names."""
 
 MOST_CONFUSED = 0.1
 """The graft warns if a larger share of the words of the bitext differ from a more frequent one by accents alone."""

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from optical.distillation import Settings, distill
-from optical.encoders import FROM_BITEXT
 from optical.errors import OpticalError
 from optical.rivals import Translator, TranslatorSettings, read_translator_provenance, train_translator
 from optical.study.judged_queries import JUDGEMENTS, NEGATIVES, PASSAGES, QUERIES, TRANSLATIONS
@@ -167,8 +166,7 @@ class TranslatedFromScratch(SystemKind):
 
 def _checkpoint(settings: dict[str, Any]) -> str:
     student = str(settings.get("student", "graft"))
-    method, _, base = student.partition(":")
-    return base if method in FROM_BITEXT else student
+    return student.partition(":")[2] if needs_bitext(student) else student
 
 
 def _check_settings(settings: dict[str, Any], of: type[Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from optical.collections import Run
 from optical.distillation import graft
-from optical.encoders import load_encoder
+from optical.encoders import FromBitext, load_encoder
 from optical.errors import OpticalError
 from optical.rivals import Fusion, LexicalSearch, ProbabilisticStructuredQueries, Translator
 from optical.study.searching import (
@@ -61,7 +61,7 @@ class Ceiling(SystemKind):
 class Untrained(SystemKind):
     """A student before any training."""
 
-    student: Literal["graft", "accented-graft", "transplant"] = "graft"
+    student: FromBitext = "graft"
 
     name = "untrained"
     reads_bitext = True
