@@ -84,7 +84,7 @@ def compared(teacher: MultiVectorEncoder, language: str, training: Pairs, held_b
     pool = list(sentences)[:POOL]
     vectors = teacher.encode_query(pool, batch_size=64)
     right = torch.tensor([[pool.index(english)] for english, _ in held_back])
-    students = {kind: make_student(kind, teacher, bitext).encoder.eval() for kind in KINDS}
+    students = {kind: make_student(kind, teacher, bitext, weighted=False).encoder.eval() for kind in KINDS}
     found = {}
     for kind, student in students.items():
         scores = maxsim_scores(

@@ -65,7 +65,7 @@ def main() -> None:
     ranks: dict[str, np.ndarray] = {}
     for condition, (file, facts) in bitexts.items():
         if not (work / f"{file.stem}-graft").exists():
-            graft(TINY_EN, file, work / f"{file.stem}-graft")
+            graft(TINY_EN, file, work / f"{file.stem}-graft", weighted=False)
         untrained = reciprocal_ranks(work / f"{file.stem}-graft", questions, english)
         of_seeds = []
         for seed in arguments.seeds:
@@ -77,6 +77,7 @@ def main() -> None:
                     student,
                     steps=arguments.steps,
                     seed=seed,
+                    weighted=False,
                     cache=work / "cache",
                     progress=True,
                 )

@@ -170,7 +170,9 @@ def encoders(
 
     def measure(name: str, language: str, kind: str) -> dict[str, Any]:
         teacher = teachers[name]
-        student = None if kind == "plain" else make_student(kind, teacher, bitexts[language][0])
+        student = (
+            None if kind == "plain" else make_student(kind, teacher, bitexts[language][0], weighted=False)
+        )
         encoder = teacher if student is None else assemble(student.encoder, teacher).eval()
         row: dict[str, Any] = {
             "encoder": name,

@@ -130,7 +130,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     measure(CEILING, 0, encoder, test / "queries_en.sw.test.tsv.gz", test, {})
     for row, student in UNTRAINED.items():
         if not (WORK / student).exists():
-            graft(teacher, WORK / "bitext.tsv", WORK / student, student=student)
+            graft(teacher, WORK / "bitext.tsv", WORK / student, student=student, weighted=False)
         made = read_provenance(WORK / student)["student"]
         measure(
             row, 0, load_encoder(WORK / student), test / "queries.sw.test.tsv.gz", test, {"student": made}
@@ -153,6 +153,7 @@ def run_cell(arguments: argparse.Namespace, row: str, seed: str) -> None:
             bfloat16=True,
             max_tokens=arguments.max_tokens,
             question_share=question_share,
+            weighted=False,
             cache=WORK / "cache",
         )
     provenance = read_provenance(output)

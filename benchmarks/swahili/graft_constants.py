@@ -47,7 +47,7 @@ def main() -> None:
         foreign = {str(number): swahili for number, (_, swahili) in enumerate(asked)}
 
         def measure(name: str) -> None:
-            encoder = assemble(make_student("graft", teacher, bitext).encoder, teacher)
+            encoder = assemble(make_student("graft", teacher, bitext, weighted=False).encoder, teacher)
             figures[name] = evaluate(rank(index, foreign, encoder, 100), right)
             print(name, {measure: round(value, 3) for measure, value in figures[name].items()}, flush=True)
 

@@ -16,7 +16,7 @@ from sentence_transformers import MultiVectorEncoder
 import optical
 from optical.collections import read_run, write_run
 from optical.distillation import RECIPES, Settings
-from optical.encoders import read_provenance
+from optical.encoders import load_encoder, read_provenance
 
 from ..distillation.toy import make_pairs
 from .conftest import Outcome
@@ -77,7 +77,7 @@ def test_from_bitext_to_figures(
         ranks.append(1 + sum(score > scores[f"p{n}"] for score in scores.values()))
     expected = sum(1 / rank for rank in ranks if rank <= 10) / 59
     assert values["MRR@10"] == pytest.approx(expected, abs=1e-3)
-    assert values["MRR@10"] > 0.6
+    assert values["MRR@10"] > 0.5
     for name, value in values.items():
         assert name in measured.out
         assert f"{value:.4f}" in measured.out
@@ -106,6 +106,19 @@ def test_another_encoder_than_the_teacher_is_grafted(
     assert re.search(
         rf"Student: {re.escape(kind)}, \d+ tokens: \d+ initialised from their translations", made.out
     )
+
+
+def test_tokens_count_alike_on_request(
+    command: Callable[..., Outcome], teacher: Path, bitext: Path, tmp_path: Path
+) -> None:
+    shortest = {}
+    for choice in ("--weighted", "--unweighted"):
+        made = ("graft", "--teacher", teacher, "--bitext", bitext, "--output", tmp_path / choice, choice)
+        assert command(*made).code == 0
+        (vectors,) = load_encoder(tmp_path / choice).encode_query(["nusu"])
+        shortest[choice] = float(vectors.norm(dim=1).min())
+    assert shortest["--weighted"] < 0.1
+    assert shortest["--unweighted"] == pytest.approx(1, abs=1e-5)
 
 
 def test_teacher_that_is_no_late_interaction_model(

@@ -80,7 +80,7 @@ def embeddings(encoder: MultiVectorEncoder) -> torch.Tensor:
 def test_a_teacher_of_any_model_is_grafted(checkpoint: Path, bitext: Bitext) -> None:
     teacher = load_encoder(checkpoint, dimension=16)
     before = fingerprint(teacher)
-    student = make_student("graft", teacher, bitext)
+    student = make_student("graft", teacher, bitext, weighted=False)
     encoder = student.encoder.eval()
     assert fingerprint(teacher) == before
     tokenizer = query_transformer(encoder).tokenizer
@@ -110,7 +110,7 @@ def test_a_checkpoint_is_grafted_with_its_own_english(
 ) -> None:
     teacher = make_teacher()
     plain = make_student(str(checkpoint), teacher, bitext, seed=3).encoder.eval()
-    grafted = make_student(f"graft:{checkpoint}", teacher, bitext, seed=3)
+    grafted = make_student(f"graft:{checkpoint}", teacher, bitext, seed=3, weighted=False)
     assert grafted.kind == f"graft:{checkpoint}"
     encoder = grafted.encoder.eval()
     assert encoder.get_embedding_dimension() == 16

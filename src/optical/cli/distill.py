@@ -17,6 +17,7 @@ from optical.cli.options import (
     Steps,
     Strict,
     Teacher,
+    Weighted,
     chosen_settings,
 )
 from optical.models import TINY_EN
@@ -42,6 +43,7 @@ def distill(
             "accented-graft:ENCODER and transplant:ENCODER."
         ),
     ] = "graft",
+    weighted: Weighted = True,
     objective: Annotated[
         str,
         typer.Option(

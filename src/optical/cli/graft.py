@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from optical.cli.options import Bitext, Dimension, Output, Seed, Strict, Teacher
+from optical.cli.options import Bitext, Dimension, Output, Seed, Strict, Teacher, Weighted
 from optical.models import TINY_EN
 
 
@@ -20,6 +20,7 @@ def graft(
             "it searches well."
         ),
     ] = "graft",
+    weighted: Weighted = True,
     dimension: Dimension = 128,
     seed: Seed = 0,
     strict: Strict = False,
@@ -29,6 +30,15 @@ def graft(
     from optical.distillation import graft as make
 
     quiet()
-    make(teacher, bitext, output, student=student, dimension=dimension, seed=seed, strict=strict)
+    make(
+        teacher,
+        bitext,
+        output,
+        student=student,
+        weighted=weighted,
+        dimension=dimension,
+        seed=seed,
+        strict=strict,
+    )
     report_student(output)
     say(f"Saved to {output}. Search with it as it is, or train one with `optical distill`.")

@@ -59,6 +59,13 @@ Arithmetic = Annotated[
     bool | None,
     typer.Option("--bfloat16/--float32", help="Arithmetic; by default bfloat16 where a GPU has it."),
 ]
+Weighted = Annotated[
+    bool,
+    typer.Option(
+        "--weighted/--unweighted",
+        help="Let the tokens of a query count by how rare they are and how sure their translation is, or all the same.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first malformed line instead of counting it.")

@@ -7,6 +7,7 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.evaluation import BaseEvaluator
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from optical.distillation.language_probe import language_probe
 from optical.distillation.teacher_vectors import TeacherVectors
@@ -81,6 +82,7 @@ class DevelopmentEvaluator(BaseEvaluator):
             )
         scores = maxsim_scores(students, self._pool, model.device)
         ranks = (scores >= scores.gather(1, self._places.unsqueeze(1))).sum(1)
+        students = [normalize(vectors) for vectors in students]  # the ranking alone knows weights of terms
         figures = {
             PRIMARY_METRIC: float((1 / ranks).mean()),
             "mean_token": _mean_token(students),

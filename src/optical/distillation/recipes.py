@@ -6,8 +6,9 @@ from optical.errors import OpticalError
 
 RECIPES: dict[str, dict[str, Any]] = {
     # Huang, Yu and Allan 2023, section 4: optimal transport between all tokens, each weighing the same, as the only
-    # loss; all weights learn at one rate, and the bitext is taken as it comes.
+    # loss; all weights learn at one rate, and the bitext is taken as it comes. A query's score is plain MaxSim.
     "paper": {
+        "weighted": False,
         "objective": "optical",
         "special_tokens": "transport",
         "marginals": "uniform",

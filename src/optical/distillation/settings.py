@@ -67,6 +67,8 @@ class Settings(TrainingSettings):
     """Settings of a distillation run: those of :class:`TrainingSettings`, an example being a sentence pair, and these.
 
     Attributes:
+        weighted: whether the tokens of a query count by rarity and certainty (see
+            :mod:`optical.encoders.term_weights`) or all the same, in a student whose vocabulary comes from the bitext.
         objective: e.g. "optical" or "optical + 0.5*mean-pool"; the names are those of
             :func:`optical.objectives.make_objective`.
         eps: entropy of the transport plan, in units of the cost; see :class:`optical.objectives.OptimalTransportLoss`.
@@ -78,6 +80,7 @@ class Settings(TrainingSettings):
         question_share: share of the training pairs that are to be questions, by repetition of those there are.
     """
 
+    weighted: bool = True
     objective: str = "optical + mean-pool"
     eps: float = 0.01
     special_tokens: SpecialTokens = "transport"

@@ -15,6 +15,7 @@ from sentence_transformers.base.evaluation import BaseEvaluator
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from sentence_transformers.base.training_args import BatchSamplers
 from sentence_transformers.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
+from sentence_transformers.sentence_transformer.modules import WordWeights
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
@@ -57,7 +58,8 @@ def make_trainer(
     encoder.model_card_data.local_files_only = True
     encoder.requires_grad_(False)
     for module in query_modules(encoder):
-        module.requires_grad_(True)
+        # The weights of terms have no gradient: objectives look at directions.
+        module.requires_grad_(not isinstance(module, WordWeights))
     embeddings = query_transformer(encoder).auto_model.get_input_embeddings().weight
     (embeddings_name,) = (name for name, weight in encoder.named_parameters() if weight is embeddings)
     bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()

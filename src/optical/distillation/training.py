@@ -91,6 +91,7 @@ def graft(
     *,
     student: str = "graft",
     dimension: int = 128,
+    weighted: bool = True,
     seed: int = 0,
     strict: bool = False,
 ) -> MultiVectorEncoder:
@@ -102,12 +103,13 @@ def graft(
     require_absent(target)
     pairs = read_bitext(_sources(bitext), strict=strict)
     encoder = load_teacher(str(teacher), dimension)
-    made = make_student(student, encoder, pairs, seed=seed)
+    made = make_student(student, encoder, pairs, seed=seed, weighted=weighted)
     artefact = assemble(made.encoder, encoder)
     provenance = {
         "versions": versions(),
         **_origins(str(teacher), encoder, pairs),
         "student": {"kind": made.kind, **made.origin},
+        "weighted": weighted,
         "seed": seed,
     }
     with create_folder(target) as folder:
@@ -155,7 +157,13 @@ class _Run:
             cache = self._cache or work
             with state.main_process_first():
                 start = untrained_student(
-                    settings.student, teacher, self._training, settings.seed, cache=cache, work=work
+                    settings.student,
+                    teacher,
+                    self._training,
+                    settings.seed,
+                    weighted=settings.weighted,
+                    cache=cache,
+                    work=work,
                 )
                 vectors = self._teacher_vectors(teacher, cache)
             encoder = MultiVectorEncoder(str(start))

@@ -22,7 +22,7 @@ from optical.errors import OpticalError
 from optical.files import folder_once
 
 _ORIGIN_FILE = "origin.json"
-_FORMAT = 1  # of an untrained student; a cache may hold those of earlier versions
+_FORMAT = 2  # of an untrained student; a cache may hold those of earlier versions
 
 
 def load_teacher(name: str, dimension: int) -> MultiVectorEncoder:
@@ -42,24 +42,32 @@ def load_teacher(name: str, dimension: int) -> MultiVectorEncoder:
 
 
 def untrained_student(
-    kind: str, teacher: MultiVectorEncoder, bitext: Bitext, seed: int, *, cache: Path, work: Path
+    kind: str,
+    teacher: MultiVectorEncoder,
+    bitext: Bitext,
+    seed: int,
+    *,
+    weighted: bool,
+    cache: Path,
+    work: Path,
 ) -> Path:
     """Return the saved artefact that training starts from, made now unless it is there.
 
     Args:
-        kind: see :func:`optical.encoders.make_student`, as for the next three.
+        kind: see :func:`optical.encoders.make_student`, as for the next four.
         teacher: its passage side becomes that of the artefact.
         bitext: may be empty for a checkpoint.
         seed: of new projections.
+        weighted: whether the tokens of a query have weights.
         cache: folder for students that other runs may start from too.
         work: folder of this run.
     """
     sides = [fingerprint(teacher, "query"), fingerprint(teacher)]
-    content = json.dumps([_FORMAT, kind, seed, *sides, bitext.digest()])
+    content = json.dumps([_FORMAT, kind, seed, weighted, *sides, bitext.digest()])
     name = f"student-{hashlib.blake2b(content.encode(), digest_size=8).hexdigest()}"
 
     def make(folder: Path) -> None:
-        student = make_student(kind, teacher, bitext, seed=seed)
+        student = make_student(kind, teacher, bitext, seed=seed, weighted=weighted)
         switch_off_dropout(student.encoder)
         assemble(student.encoder, teacher).save_pretrained(str(folder), create_model_card=False)
         origin = {"kind": student.kind, **student.origin}

@@ -34,6 +34,25 @@ class InitialisationReport:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Initialisation:
+    r"""The input embeddings of a student.
+
+    Attributes:
+        embeddings: (student tokens, width), on the teacher's device and of its dtype.
+        certainty: (student tokens,) float32 from 0 to 1, how sure the translation is. With the probabilities p as they
+            stand in the table it is :math:`\sum_i p(e_i \mid f) / \lambda`: small where the likeliest translations are
+            not likely or differ in meaning. 0 where nothing translates.
+        kept: (student tokens,) bool, True where the teacher's embedding of the same token is left as it is.
+        report: numbers of tokens.
+    """
+
+    embeddings: Tensor
+    certainty: Tensor
+    kept: Tensor
+    report: InitialisationReport
+
+
 def initialise_embeddings(
     teacher_embeddings: Tensor,
     table: TranslationTable,
@@ -41,8 +60,8 @@ def initialise_embeddings(
     occurrences: Counter[int],
     own: Sequence[int | None],
     pieces: Sequence[Sequence[int]],
-) -> tuple[Tensor, InitialisationReport]:
-    r"""Return an input embedding for each token of a student.
+) -> Initialisation:
+    r"""Make an input embedding for each token of a student.
 
     A token :math:`f` with likeliest translations :math:`e_1 \dots e_4` gets
 
@@ -59,29 +78,24 @@ def initialise_embeddings(
         occurrences: how often each student token occurs in the foreign text.
         own: for each student token the teacher's id of the same token, or None.
         pieces: for each student token the teacher's ids of its spelling; used where nothing translates it.
-
-    Returns:
-        (student tokens, width) embeddings on the teacher's device and dtype, and the report.
     """
     embeddings = teacher_embeddings.new_zeros(len(own), teacher_embeddings.shape[1])
+    certainty, kept = torch.zeros(len(own)), torch.zeros(len(own), dtype=torch.bool)
     lengths = teacher_embeddings.norm(dim=1)
-    translated = replaced = kept = pieced = 0
+    translated = replaced = pieced = 0
     for token, same in enumerate(own):
-        if same is not None and occurrences[token] < REPLACED_FROM:
-            embeddings[token] = teacher_embeddings[same]
-            kept += 1
-            continue
         english, probability = table.translations(token, TRANSLATIONS)
-        if len(english) > 0:
+        if same is not None and (occurrences[token] < REPLACED_FROM or len(english) == 0):
+            embeddings[token], kept[token] = teacher_embeddings[same], True
+        elif len(english) > 0:
             ids = torch.from_numpy(english)
             weight = torch.from_numpy(probability / probability.sum()).to(teacher_embeddings)
-            mean = weight @ teacher_embeddings[ids]
-            embeddings[token] = mean * (weight @ lengths[ids]) / mean.norm().clamp_min(1e-12)
+            mean, length = weight @ teacher_embeddings[ids], weight @ lengths[ids]
+            embeddings[token] = mean * length / mean.norm().clamp_min(1e-12)
+            certainty[token] = float(probability.sum()) * float(mean.norm() / length.clamp_min(1e-12))
             translated, replaced = translated + (same is None), replaced + (same is not None)
-        elif same is not None:
-            embeddings[token] = teacher_embeddings[same]
-            kept += 1
         else:
             embeddings[token] = teacher_embeddings[list(pieces[token])].mean(dim=0)
             pieced += 1
-    return embeddings, InitialisationReport(translated, replaced, kept, pieced)
+    report = InitialisationReport(translated, replaced, int(kept.sum()), pieced)
+    return Initialisation(embeddings, certainty.clamp_max(1), kept, report)

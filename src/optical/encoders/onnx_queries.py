@@ -19,6 +19,7 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+from sentence_transformers.sentence_transformer.modules import WordWeights
 from torch import Tensor, nn
 
 from optical.encoders.artefact import assemble, versions
@@ -37,6 +38,8 @@ _GRAPH, _DESCRIPTION = "query.onnx", "query.json"
 _OUTPUT = "token_embeddings"
 _EXAMPLES = ("what is the capital of the country and who lives there", "rain")
 _TOLERANCE = 1e-4
+# The mask chooses among the vectors that the graph returns, and the weights stretch them.
+_AFTER_THE_GRAPH = (MultiVectorMask, WordWeights)
 
 
 def export_onnx(encoder_folder: str | Path, *, output: str | Path | None = None, int8: bool = False) -> Path:
@@ -124,8 +127,8 @@ def load_query_encoder(name_or_folder: str | Path) -> MultiVectorEncoder:
         )
         return encoder
     first, *rest = query_modules(encoder)
-    masks = [module for module in rest if isinstance(module, MultiVectorMask)]
-    queries = MultiVectorEncoder(modules=[_run_by(session, first), *masks], prompts=encoder.prompts)
+    after = [module for module in rest if isinstance(module, _AFTER_THE_GRAPH)]
+    queries = MultiVectorEncoder(modules=[_run_by(session, first), *after], prompts=encoder.prompts)
     joined = assemble(queries, encoder)
     return _OnnxEncoder(
         modules=list(joined.children()),
@@ -163,7 +166,7 @@ class _Side(nn.Module):
         first, *rest = query_modules(encoder)
         for module, kinds in (
             (first, Transformer),
-            *((each, (Dense, Normalize, MultiVectorMask)) for each in rest),
+            *((each, (Dense, Normalize, *_AFTER_THE_GRAPH)) for each in rest),
         ):
             if not isinstance(module, kinds):
                 raise OpticalError(
@@ -171,8 +174,8 @@ class _Side(nn.Module):
                     "an encoder of a transformer, projections and unit norm."
                 )
         self._prompt = encoder.prompts.get("query") or ""
-        # The mask only chooses among the vectors; it works on what the graph returns.
-        self._steps = nn.ModuleList(each for each in (first, *rest) if not isinstance(each, MultiVectorMask))
+        steps = (each for each in (first, *rest) if not isinstance(each, _AFTER_THE_GRAPH))
+        self._steps = nn.ModuleList(steps)
         self.eval().to("cpu", torch.float32)
         self._names: list[str] = list(first.tokenizer.model_input_names)
 

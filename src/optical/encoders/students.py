@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.sentence_transformer.modules import WordWeights
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from optical.bitext import Bitext, estimate_translation_table
@@ -19,6 +20,7 @@ from optical.encoders.artefact import PROVENANCE_FILE, read_provenance
 from optical.encoders.initialisation import initialise_embeddings
 from optical.encoders.loading import is_late_interaction, load_encoder, load_transformer, project_tokens
 from optical.encoders.sides import query_modules, query_transformer
+from optical.encoders.term_weights import term_weights, weighting
 from optical.encoders.vocabulary import extend_vocabulary, learn_vocabulary, spell_in
 from optical.errors import OpticalError
 
@@ -52,7 +54,9 @@ class Student:
     origin: dict[str, int] = field(default_factory=dict)
 
 
-def make_student(kind: str, teacher: MultiVectorEncoder, bitext: Bitext, *, seed: int = 0) -> Student:
+def make_student(
+    kind: str, teacher: MultiVectorEncoder, bitext: Bitext, *, seed: int = 0, weighted: bool = True
+) -> Student:
     """Make a student of the asked kind.
 
     Args:
@@ -64,6 +68,8 @@ def make_student(kind: str, teacher: MultiVectorEncoder, bitext: Bitext, *, seed
         teacher: the frozen English encoder.
         bitext: sentence pairs; a checkpoint with its own vocabulary does not look at them.
         seed: draws the projection of a checkpoint.
+        weighted: whether the tokens of a query count as :func:`term_weights` has it, or all the same; a checkpoint
+            with its own vocabulary goes without.
 
     Raises:
         OpticalError: the checkpoint cannot be loaded, or makes vectors of another dimension than the teacher's.
@@ -75,14 +81,14 @@ def make_student(kind: str, teacher: MultiVectorEncoder, bitext: Bitext, *, seed
         return adopted
     base = adopt(checkpoint, teacher, seed=seed).encoder if separator else teacher
     if method == "transplant":
-        encoder, origin = transplant(base, bitext)
+        encoder, origin = transplant(base, bitext, weighted=weighted)
     else:
-        encoder, origin = graft(base, bitext, accents=method == "accented-graft")
+        encoder, origin = graft(base, bitext, accents=method == "accented-graft", weighted=weighted)
     return Student(encoder, kind, origin)
 
 
 def graft(
-    base: MultiVectorEncoder, bitext: Bitext, *, accents: bool = False
+    base: MultiVectorEncoder, bitext: Bitext, *, accents: bool = False, weighted: bool = True
 ) -> tuple[MultiVectorEncoder, dict[str, int]]:
     """Add the words of the foreign sentences to a copy of an encoder, initialised by translation.
 
@@ -99,15 +105,18 @@ def graft(
             "accented-graft; if many leave them out, as in Yoruba, stay with the graft.",
             100 * confused,
         )
-    return _with_vocabulary(base, tokenizer, bitext)
+    return _with_vocabulary(base, tokenizer, bitext, weighted=weighted)
 
 
-def transplant(base: MultiVectorEncoder, bitext: Bitext) -> tuple[MultiVectorEncoder, dict[str, int]]:
+def transplant(
+    base: MultiVectorEncoder, bitext: Bitext, *, weighted: bool = True
+) -> tuple[MultiVectorEncoder, dict[str, int]]:
     """Replace the vocabulary of a copy of an encoder, initialised by translation.
 
     Small and fast; for scripts that share nothing with the old one.
     """
-    return _with_vocabulary(base, learn_vocabulary(_tokenizer(base), bitext.foreign), bitext)
+    tokenizer = learn_vocabulary(_tokenizer(base), bitext.foreign)
+    return _with_vocabulary(base, tokenizer, bitext, weighted=weighted)
 
 
 def adopt(name_or_folder: str | Path, teacher: MultiVectorEncoder, *, seed: int = 0) -> Student:
@@ -166,32 +175,37 @@ def _origin(folder: Path) -> dict[str, int]:
 
 
 def _with_vocabulary(
-    base: MultiVectorEncoder, tokenizer: PreTrainedTokenizerFast, bitext: Bitext
+    base: MultiVectorEncoder, tokenizer: PreTrainedTokenizerFast, bitext: Bitext, *, weighted: bool
 ) -> tuple[MultiVectorEncoder, dict[str, int]]:
     old = _tokenizer(base)
-    foreign = _token_ids(tokenizer, bitext.foreign)
-    table = estimate_translation_table(foreign, _token_ids(old, bitext.english))
+    foreign, english = _token_ids(tokenizer, bitext.foreign), _token_ids(old, bitext.english)
     old_ids = old.get_vocab()
     names = {token_id: token for token, token_id in tokenizer.get_vocab().items()}
     tokens = [names.get(token_id, tokenizer.unk_token) for token_id in range(max(names) + 1)]
-    modules = copy.deepcopy(query_modules(base))
+    own = [old_ids.get(token) for token in tokens]
+    modules = copy.deepcopy([each for each in query_modules(base) if not isinstance(each, WordWeights)])
     transformer: Any = modules[0]
     body = transformer.auto_model
-    embeddings, report = initialise_embeddings(
+    initialisation = initialise_embeddings(
         body.get_input_embeddings().weight.detach(),
-        table,
+        estimate_translation_table(foreign, english),
         occurrences=Counter(token for sentence in foreign for token in sentence),
-        own=[old_ids.get(token) for token in tokens],
+        own=own,
         pieces=spell_in(old, tokenizer, tokens),
     )
     body.resize_token_embeddings(len(tokens), mean_resizing=False)
     body.config.pad_token_id = tokenizer.pad_token_id
     with torch.no_grad():
-        body.get_input_embeddings().weight.copy_(embeddings)
+        body.get_input_embeddings().weight.copy_(initialisation.embeddings)
     transformer.processor = tokenizer
-    encoder = MultiVectorEncoder(modules=modules, prompts={"query": base.prompts.get("query") or ""})
+    prompt = base.prompts.get("query") or ""
+    if weighted:
+        everywhere = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+        everywhere.update(*_token_ids(tokenizer, [prompt]))
+        modules.append(weighting(tokens, term_weights(foreign, english, own, initialisation, everywhere)))
+    encoder = MultiVectorEncoder(modules=modules, prompts={"query": prompt})
     encoder.requires_grad_(True)
-    return encoder, {"tokens": len(tokens), **report.as_dict()}
+    return encoder, {"tokens": len(tokens), **initialisation.report.as_dict()}
 
 
 def _tokenizer(encoder: MultiVectorEncoder) -> PreTrainedTokenizerBase:

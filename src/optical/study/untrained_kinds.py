@@ -62,6 +62,7 @@ class Untrained(SystemKind):
     """A student before any training."""
 
     student: FromBitext = "graft"
+    weighted: bool = True
 
     name = "untrained"
     reads_bitext = True
@@ -72,7 +73,12 @@ class Untrained(SystemKind):
         folder = place.work / f"untrained-{place.cell}"
         if not folder.exists():
             graft(
-                place.teacher_name, place.bitext_file, folder, student=self.student, dimension=place.dimension
+                place.teacher_name,
+                place.bitext_file,
+                folder,
+                student=self.student,
+                weighted=self.weighted,
+                dimension=place.dimension,
             )
         return search_with_artefact(place, folder)
 

@@ -93,7 +93,10 @@ def supervise(
                 table = query_translations_at_hand(
                     chosen.student, "The new student will have no translations for hybrid searches."
                 )
-            start = untrained_student(chosen.student, encoder, pairs, chosen.seed, cache=folder, work=work)
+            # Unweighted: the loss, which takes the mean over a query's tokens, would not know of weights.
+            start = untrained_student(
+                chosen.student, encoder, pairs, chosen.seed, weighted=False, cache=folder, work=work
+            )
             vectors = passage_vectors(encoder, examples.passages, folder, progress=progress)
             english = None
             if examples.translations is not None:
