@@ -24,6 +24,7 @@ TABLES = {
     "swahili-graft-constants.json": quality_tables.graft_constants,
     "grafting.json": quality_tables.grafting,
     "accents.json": quality_tables.accents,
+    "term-weights.json": quality_tables.term_weights,
     "bitext-cleaning.json": speed_tables.bitext_cleaning,
     "cleaned-bitext.json": quality_tables.cleaned_bitext,
     "query-encoding.json": speed_tables.query_encoding,

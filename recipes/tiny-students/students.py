@@ -87,7 +87,7 @@ def measure(language: str, data: Path, output: Path, steps: int) -> dict[str, ob
     bitext.write_text("".join(f"{english}\t{foreign}\n" for english, foreign in lines), encoding="utf-8")
     student = output / f"{language}-encoder"
     if not student.exists():
-        distill(TINY_EN, bitext, student, steps=steps, progress=True)
+        distill(TINY_EN, bitext, student, steps=steps, weighted=False, progress=True)
     provenance = read_provenance(student)
     row: dict[str, object] = {
         "pairs": len(pairs),
@@ -105,7 +105,7 @@ def measure(language: str, data: Path, output: Path, steps: int) -> dict[str, ob
         passages, queries, english, judgements = bed
         untrained = output / f"{language}-graft"
         if not untrained.exists():
-            graft(TINY_EN, bitext, untrained)
+            graft(TINY_EN, bitext, untrained, weighted=False)
         teacher = load_encoder(TINY_EN)
         folder = output / f"index-{passages.parent.name}"
         if not Index.exists(folder):

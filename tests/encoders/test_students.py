@@ -188,6 +188,11 @@ def test_a_vocabulary_with_gaps_is_grafted_all_the_same(
     assert gap < max(vocabulary(teacher).values())
     student = make_student("graft", teacher, bitext).encoder
     assert len(embeddings(student)) == max(vocabulary(student).values()) + 1
+    weights = {
+        each: float(student[-1].emb_layer.weight.detach()[vocabulary(student)[each]])
+        for each in ("[UNK]", "[SEP]")
+    }
+    assert weights == pytest.approx({"[UNK]": 1e-3, "[SEP]": 1e-3})  # not those of the id without a token
     for token in ("village", "who", "z", "##z", "-"):
         position = vocabulary(teacher)[token]
         assert torch.equal(embeddings(student)[position], embeddings(teacher)[position])

@@ -56,6 +56,13 @@ def test_the_weights_are_those_of_the_formula() -> None:
     torch.testing.assert_close(everywhere, torch.tensor(expected), atol=6e-5, rtol=0)
 
 
+def test_a_token_that_the_table_did_not_see_is_as_sure_as_the_others() -> None:
+    made = initialisation([0.5, 0.9, 0, 0, 0], [False, False, True, True, False])
+    foreign = [*FOREIGN, [4]]
+    weights = term_weights(foreign, [*ENGLISH, [6]], OWN, made, everywhere=[])
+    assert float(weights[4]) == pytest.approx(rarity(1, 4) * 0.7, abs=6e-5)
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.lists(st.integers(0, 4)), st.lists(st.integers(5, 8))), max_size=6), st.data())
 def test_weights_are_positive_and_at_most_1(
@@ -88,14 +95,17 @@ def test_weights_stretch_the_vectors_of_a_student(
             assert max(lengths[0], lengths[-1]) < 0.05 < lengths[1:-1].max()
 
 
-def test_a_graft_of_a_weighted_student_has_weights_of_its_own(
+def test_a_student_of_a_weighted_one_has_its_weights_only_if_asked(
     make_teacher: MakeTeacher, bitext: Bitext, tmp_path: Path
 ) -> None:
     teacher = make_teacher()
     save_artefact(assemble(make_student("graft", teacher, bitext).encoder, teacher), tmp_path, {})
-    again = make_student(f"graft:{tmp_path}", teacher, bitext, weighted=False).encoder.eval()
-    for vectors in encoded(again, bitext):
-        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)), atol=1e-5, rtol=0)
+    for kind in (f"graft:{tmp_path}", str(tmp_path)):
+        without = make_student(kind, teacher, bitext, weighted=False).encoder.eval()
+        for vectors in encoded(without, bitext):
+            torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)), atol=1e-5, rtol=0)
+    kept = make_student(str(tmp_path), teacher, bitext).encoder.eval()
+    assert min(float(vectors.norm(dim=1).min()) for vectors in encoded(kept, bitext)) < 0.1
 
 
 def test_weights_decide_a_ranking(make_teacher: MakeTeacher, bitext: Bitext) -> None:

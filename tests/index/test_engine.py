@@ -59,7 +59,10 @@ def clustered(generator: torch.Generator, centres: torch.Tensor, tokens: int) ->
     )
 
 
-def test_candidates_by_centroids_hold_most_of_the_best(make: Callable[[int], Engine]) -> None:
+@pytest.mark.parametrize("least_weight", [1.0, 0.1], ids=["unit vectors", "weighted tokens"])
+def test_candidates_by_centroids_hold_most_of_the_best(
+    make: Callable[[int], Engine], least_weight: float
+) -> None:
     generator = torch.Generator().manual_seed(5)
     centres = torch.nn.functional.normalize(torch.randn(300, 32, generator=generator), dim=1)
     documents = {f"p{number}": clustered(generator, centres, 20) for number in range(800)}
@@ -79,6 +82,7 @@ def test_candidates_by_centroids_hold_most_of_the_best(make: Callable[[int], Eng
         )
         for number in range(0, 800, 40)
     ]
+    queries = [query * torch.empty(6, 1).uniform_(least_weight, 1, generator=generator) for query in queries]
     marks = [centroids.of_query(query) for query in queries]
     shared = 0
     for merged in (False, True):

@@ -11,6 +11,7 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
+from sentence_transformers.sentence_transformer.modules import WordWeights
 
 from optical.bitext import Bitext, QueryTranslations, read_bitext
 from optical.distillation.batches import BitextCollator, foreign_tokens, repeat_questions
@@ -29,6 +30,7 @@ from optical.encoders import (
     make_student,
     query_lengths,
     query_limit,
+    query_modules,
     save_artefact,
     versions,
 )
@@ -109,7 +111,7 @@ def graft(
         "versions": versions(),
         **_origins(str(teacher), encoder, pairs),
         "student": {"kind": made.kind, **made.origin},
-        "weighted": weighted,
+        "weighted": any(isinstance(module, WordWeights) for module in query_modules(artefact)),
         "seed": seed,
     }
     with create_folder(target) as folder:

@@ -84,8 +84,11 @@ def initialise_embeddings(
     lengths = teacher_embeddings.norm(dim=1)
     translated = replaced = pieced = 0
     for token, same in enumerate(own):
+        if same is not None and occurrences[token] < REPLACED_FROM:
+            embeddings[token], kept[token] = teacher_embeddings[same], True
+            continue
         english, probability = table.translations(token, TRANSLATIONS)
-        if same is not None and (occurrences[token] < REPLACED_FROM or len(english) == 0):
+        if same is not None and len(english) == 0:
             embeddings[token], kept[token] = teacher_embeddings[same], True
         elif len(english) > 0:
             ids = torch.from_numpy(english)

@@ -20,6 +20,7 @@ from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import WordWeights
+from sentence_transformers.util import batch_to_device
 from torch import Tensor, nn
 
 from optical.encoders.artefact import assemble, versions
@@ -151,9 +152,9 @@ class _OnnxEncoder(MultiVectorEncoder):
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
         with torch.inference_mode():
             features = self.preprocess(texts, prompt=self.prompts.get("query") or None, task="query")
-            features = self(features, task="query")
+            features = self(batch_to_device(features, self.device), task="query")
         vectors = features[_OUTPUT][0][features["attention_mask"][0].bool()]
-        vectors = vectors.numpy() if options.get("convert_to_numpy") else vectors.to(self.device)
+        vectors = vectors.cpu().numpy() if options.get("convert_to_numpy") else vectors.to(self.device)
         return vectors if isinstance(inputs, str) else [vectors]
 
 
@@ -168,7 +169,7 @@ class _Side(nn.Module):
             (first, Transformer),
             *((each, (Dense, Normalize, *_AFTER_THE_GRAPH)) for each in rest),
         ):
-            if not isinstance(module, kinds):
+            if not isinstance(module, kinds) or (isinstance(module, WordWeights) and module is not rest[-1]):
                 raise OpticalError(
                     f"The query side of {name} has a {type(module).__name__} module, which cannot be exported. Choose "
                     "an encoder of a transformer, projections and unit norm."

@@ -4,7 +4,7 @@ import copy
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -44,7 +44,8 @@ class Student:
     """An untrained query encoder for a new language.
 
     Attributes:
-        encoder: makes query vectors of the teacher's dimension; all its parameters can be trained.
+        encoder: makes query vectors of the teacher's dimension. All its parameters can be trained, but the weights of
+            its tokens are none.
         kind: one of :data:`FROM_BITEXT`, the name of a checkpoint, or "KIND:NAME" of one.
         origin: what is to be said of its making: numbers of tokens by where their embedding comes from.
     """
@@ -68,8 +69,8 @@ def make_student(
         teacher: the frozen English encoder.
         bitext: sentence pairs; a checkpoint with its own vocabulary does not look at them.
         seed: draws the projection of a checkpoint.
-        weighted: whether the tokens of a query count as :func:`term_weights` has it, or all the same; a checkpoint
-            with its own vocabulary goes without.
+        weighted: whether the tokens of a query count as :func:`term_weights` has it, or all the same. A checkpoint is
+            given no weights, but one that has any, as a distilled student does, keeps them.
 
     Raises:
         OpticalError: the checkpoint cannot be loaded, or makes vectors of another dimension than the teacher's.
@@ -77,6 +78,8 @@ def make_student(
     method, separator, checkpoint = kind.partition(":")
     if method not in FROM_BITEXT:
         adopted = adopt(kind, teacher, seed=seed)
+        if not weighted:
+            adopted = replace(adopted, encoder=_without_weights(adopted.encoder))
         _warn_of_unknown(kind, adopted.encoder, bitext.foreign)
         return adopted
     base = adopt(checkpoint, teacher, seed=seed).encoder if separator else teacher
@@ -183,7 +186,7 @@ def _with_vocabulary(
     names = {token_id: token for token, token_id in tokenizer.get_vocab().items()}
     tokens = [names.get(token_id, tokenizer.unk_token) for token_id in range(max(names) + 1)]
     own = [old_ids.get(token) for token in tokens]
-    modules = copy.deepcopy([each for each in query_modules(base) if not isinstance(each, WordWeights)])
+    modules = copy.deepcopy(_unweighted_modules(base))
     transformer: Any = modules[0]
     body = transformer.auto_model
     initialisation = initialise_embeddings(
@@ -200,12 +203,27 @@ def _with_vocabulary(
     transformer.processor = tokenizer
     prompt = base.prompts.get("query") or ""
     if weighted:
-        everywhere = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
-        everywhere.update(*_token_ids(tokenizer, [prompt]))
-        modules.append(weighting(tokens, term_weights(foreign, english, own, initialisation, everywhere)))
+        marks = (place for place, token in tokenizer.added_tokens_decoder.items() if token.special)
+        everywhere = {*tokenizer.all_special_ids, *marks, *_token_ids(tokenizer, [prompt])[0]}
+        weights = term_weights(foreign, english, own, initialisation, everywhere)
+        # Names must differ: a vocabulary may have ids of no token.
+        modules.append(
+            weighting([names.get(each, f"[no token {each}]") for each in range(len(tokens))], weights)
+        )
     encoder = MultiVectorEncoder(modules=modules, prompts={"query": prompt})
     encoder.requires_grad_(True)
     return encoder, {"tokens": len(tokens), **initialisation.report.as_dict()}
+
+
+def _unweighted_modules(encoder: MultiVectorEncoder) -> list[Any]:
+    return [each for each in query_modules(encoder) if not isinstance(each, WordWeights)]
+
+
+def _without_weights(encoder: MultiVectorEncoder) -> MultiVectorEncoder:
+    modules = _unweighted_modules(encoder)
+    if len(modules) == len(query_modules(encoder)):
+        return encoder
+    return MultiVectorEncoder(modules=modules, prompts={"query": encoder.prompts.get("query") or ""})
 
 
 def _tokenizer(encoder: MultiVectorEncoder) -> PreTrainedTokenizerBase:

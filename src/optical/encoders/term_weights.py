@@ -36,9 +36,12 @@ def term_weights(
 
     where :math:`n_t` of the :math:`N` foreign sentences have token t, and the certainty :math:`c_t` is
 
-    - that of its translation (see :class:`optical.encoders.initialisation.Initialisation`), or
+    - that of its translation (see :class:`optical.encoders.initialisation.Initialisation`),
     - for a token that keeps the teacher's embedding :math:`(k_t + r) / (n_t + 1)`: in :math:`k_t` of the sentences that
-      have it, the English side has it, too; r is the mean of :math:`k / n` of such tokens.
+      have it, the English side has it, too; r is the mean of :math:`k / n` of such tokens, where they occur,
+    - for another token that occurs but has no translation the mean of those that have one: of much bitext the table
+      sees only a part (see :func:`optical.bitext.estimate_translation_table`),
+    - 0 for all others: pieces of words that were seen only as a whole.
 
     Args:
         foreign: token ids of each foreign sentence, without special tokens.
@@ -48,7 +51,7 @@ def term_weights(
         everywhere: tokens that stand in every query (special ones, prompt) and so tell nothing.
 
     Returns:
-        (student tokens,) float32 from 0.001 to 1, rounded to 4 decimals.
+        (student tokens,) float32 from 0.001, the least, to 1, rounded to 4 decimals.
     """
     frequency, shared = Counter[int](), Counter[int]()
     for sentence, translation in zip(foreign, english, strict=True):
@@ -58,9 +61,13 @@ def term_weights(
     shares = [shared[token] / count for token, count in frequency.items() if bool(initialisation.kept[token])]
     usual = sum(shares) / max(1, len(shares))
     tokens, sentences = range(len(own)), len(foreign)
+    occurring = torch.tensor([frequency[token] for token in tokens])
     counts = torch.tensor([sentences if token in everywhere else frequency[token] for token in tokens])
     names_itself = torch.tensor([(shared[token] + usual) / (frequency[token] + 1) for token in tokens])
-    certainty = torch.where(initialisation.kept, names_itself, initialisation.certainty)
+    translated = initialisation.certainty > 0
+    mean = initialisation.certainty[translated].mean() if bool(translated.any()) else torch.tensor(0.0)
+    certainty = torch.where((occurring > 0) & ~translated, mean, initialisation.certainty)
+    certainty = torch.where(initialisation.kept, names_itself, certainty)
     rarity = idf_weights(torch.arange(len(own)), counts, sentences)
     rarest = idf_weights(torch.tensor([0]), torch.tensor([0]), sentences)
     return (rarity / rarest * certainty).clamp_min(_LEAST).round(decimals=_DECIMALS)

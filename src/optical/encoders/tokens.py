@@ -24,7 +24,7 @@ class SentenceTokens:
     """Those tokens of a sentence that an encoder makes a vector of, in order.
 
     Attributes:
-        vectors: (n, d) float32, on the CPU.
+        vectors: (n, d) float32, on the CPU; where the tokens of a query have weights, these are their lengths.
         labels: n pieces of the sentence as it is written; "##" stands before one that goes on with a word, and
             the tokenizer's unknown token behind one that it does not know.
         special: (n,) bool, True for what is no part of the sentence: [CLS], [SEP], prompt and query expansion.

@@ -27,7 +27,7 @@ class Match:
         query: the word asked for.
         passage: the word that answers it.
         score: what this adds to the score of the passage: over those tokens of the query's word whose nearest token
-            lies in the passage's word, the sum of their similarities.
+            lies in the passage's word, the sum of their similarities, each times the token's weight if it has one.
     """
 
     query: Word

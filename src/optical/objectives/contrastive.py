@@ -23,7 +23,7 @@ class ContrastiveLoss(DistillationLoss):
     are a passage, and the score is late interaction's, as a mean over the query's tokens. :math:`N_p` is the
     translation itself and all English sentences of the batch that differ from it: a repeated one is not its own
     negative. Two are the same if the teacher's vectors are, which takes together what the teacher cannot tell apart.
-    Pairs where a side has no tokens do not count.
+    Pairs where a side has no tokens do not count. All tokens count the same, also where the student's have weights.
 
     Where several processes train together, each compares with the English sentences of its own batch only.
 

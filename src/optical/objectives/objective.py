@@ -22,9 +22,14 @@ class Objective(nn.Module, ABC):
 
     def student_vectors(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the student's token vectors of a batch, (B, m, d) float32 of unit norm, and their mask (B, m) bool."""
+        vectors, mask = self.search_vectors(features)
+        # Tokens may have weights, and mixed precision rounds the unit norm away; a cost of 1 - x.y needs it.
+        return normalize(vectors, dim=-1), mask
+
+    def search_vectors(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the same vectors as a search has them: where tokens have weights, these are their lengths."""
         student = self.model(dict(features), task="query")
-        # Mixed precision rounds the unit norm away; a cost of 1 - x.y needs it.
-        return normalize(student["token_embeddings"].float(), dim=-1), student["attention_mask"].bool()
+        return student["token_embeddings"].float(), student["attention_mask"].bool()
 
     def own_parameters(self) -> dict[str, nn.Parameter]:
         """Return the weights that the objective learns besides the student's, by name."""

@@ -145,7 +145,10 @@ class SearchAnswer(BaseModel):
 
 
 class EncodeAnswer(BaseModel):
-    """The token vectors of a query, (tokens, dimension), of unit norm."""
+    """The token vectors of a query, (tokens, dimension), to be compared by dot product.
+
+    Their lengths are the weights of the tokens, 1 where the encoder has none.
+    """
 
     language: LanguageAnswer
     vectors: list[list[float]]

@@ -62,12 +62,12 @@ def parse_terms(formula: str) -> tuple[str, ...]:
 class RankingLoss(Objective):
     r"""Sum of :func:`contrastive` and :func:`divergence`, or one of them, on late interaction's scores.
 
-    .. math:: s_{qp} = \frac{1}{\tau m_q} \sum_{j=1}^{m_q} \max_i \, x_{pi}^\top y_{qj}
+    .. math:: s_{qp} = \frac{1}{\tau \sum_j w_{qj}} \sum_{j=1}^{m_q} w_{qj} \max_i \, x_{pi}^\top y_{qj}
 
     The tokens :math:`y` of the foreign query are the student's, those :math:`x` of the passage the teacher's, which are
-    constant and so arrive as data. The score is a mean over the query's tokens, as in
-    :class:`optical.objectives.ContrastiveLoss`, to mean the same for short and long queries and for the two languages,
-    which differ in the number of tokens.
+    constant and so arrive as data. The weights :math:`w` are those that the student has, 1 where it has none. The score
+    is a mean over the query's tokens, as in :class:`optical.objectives.ContrastiveLoss`, to mean the same for short and
+    long queries and for the two languages, which differ in the number of tokens.
 
     Every query is compared with all passages of the batch, for both terms. As only the few vectors of queries are
     trained, a large batch needs no gradient caching.
@@ -109,7 +109,9 @@ class RankingLoss(Objective):
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None) -> Tensor:
         """Return the loss of a batch; ``labels`` are not used."""
         foreign, passages, *english = sentence_features
-        student, mask = self.student_vectors(foreign)
+        student, mask = self.search_vectors(foreign)
+        lengths = (torch.linalg.vector_norm(student, dim=-1) * mask).sum(1)
+        student = student * (mask.sum(1) / lengths.clamp_min(1e-12))[:, None, None]
         # Mixed precision is for the student: in bfloat16, cosines of 0.999 and 1 are the same.
         with torch.autocast(student.device.type, enabled=False):
             scores = self._scores(student, mask, passages)

@@ -93,9 +93,8 @@ def supervise(
                 table = query_translations_at_hand(
                     chosen.student, "The new student will have no translations for hybrid searches."
                 )
-            # Unweighted: the loss, which takes the mean over a query's tokens, would not know of weights.
             start = untrained_student(
-                chosen.student, encoder, pairs, chosen.seed, weighted=False, cache=folder, work=work
+                chosen.student, encoder, pairs, chosen.seed, weighted=True, cache=folder, work=work
             )
             vectors = passage_vectors(encoder, examples.passages, folder, progress=progress)
             english = None
