@@ -90,10 +90,10 @@ def ranking(file: Path) -> str:
 def tiny_students(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
     lines = [
-        f"**Students of optical-tiny-en**, `{result['objective']}`, {result['steps']} steps, one seed, bitext "
-        "whose licence lets weights be passed on, near copies of test questions removed. Translation MRR: rank of the "
-        "English side of held-back pairs, before and after training. Test, MRR@10: AfriQA (5,362 passages) or XQuAD "
-        "(240).",
+        f"**Students of optical-tiny-en**, `{result['objective']}`, {result['steps']} steps, `--unweighted`, one seed, "
+        "bitext whose licence lets weights be passed on, near copies of test questions removed. Translation MRR: rank "
+        "of the English side of held-back pairs, before and after training. Test, MRR@10: AfriQA (5,362 passages) or "
+        "XQuAD (240).",
         "",
         "| | pairs | translation MRR | test | teacher as it is | graft | distilled | ceiling | MB |",
         "|---|---|---|---|---|---|---|---|---|",
