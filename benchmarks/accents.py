@@ -11,7 +11,6 @@ trained. The result goes to ``benchmarks/results/accents.json``.
 import argparse
 import json
 import logging
-import random
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from machine import measured_on
-from optical.bitext import Bitext, read_bitext
 from optical.encoders import load_encoder, make_student, maxsim_scores, query_transformer
 from optical.encoders.students import confused_words
 from optical.evaluation import holm, paired_randomisation
 from optical.models import TINY_EN
+from shuffled_pairs import Pairs, as_bitext, read
 
 RESULT = Path(__file__).parent / "results" / "accents.json"
 LANGUAGES = {
@@ -38,8 +37,6 @@ LANGUAGES = {
 QUESTIONS = "questions_afriqa_traindev"
 PAIRS, HELD_BACK, POOL = 4400, 600, 1600
 KINDS = ("graft", "accented-graft")
-
-Pairs = list[tuple[str, str]]
 
 
 def main() -> None:
@@ -69,17 +66,9 @@ def main() -> None:
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def read(files: list[Path]) -> Pairs:
-    """Return all pairs in an order of their own."""
-    bitext = read_bitext(files)
-    pairs = list(zip(bitext.english, bitext.foreign, strict=True))
-    random.Random(0).shuffle(pairs)
-    return pairs
-
-
 def compared(teacher: MultiVectorEncoder, language: str, training: Pairs, held_back: Pairs) -> dict[str, Any]:
     training = training[:PAIRS]
-    bitext = Bitext([english for english, _ in training], [foreign for _, foreign in training])
+    bitext = as_bitext(training)
     sentences = dict.fromkeys(english for english, _ in [*held_back, *training])
     pool = list(sentences)[:POOL]
     vectors = teacher.encode_query(pool, batch_size=64)

@@ -23,13 +23,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from machine import measured_on
-from optical.bitext import Bitext, read_bitext
 from optical.collections import read_judgements, read_passages, read_queries
 from optical.encoders import load_encoder, make_student, maxsim_scores, query_transformer
 from optical.encoders.initialisation import Initialisation, InitialisationReport
 from optical.encoders.term_weights import term_weights
 from optical.evaluation import holm, paired_randomisation
 from optical.models import TINY_EN
+from shuffled_pairs import Pairs, as_bitext, read
 
 RESULT = Path(__file__).parent / "results" / "term-weights.json"
 LANGUAGES = {
@@ -47,8 +47,6 @@ LANGUAGES = {
 WITHOUT_SPACES = ("th", "zh")
 QUESTIONS = {"ha": ("Hausa", ("train", "dev")), "yo": ("Yoruba", ("train",))}
 PAIRS, HELD_BACK, POOL, WORDS, DEPTH = 4400, 500, 3000, 8, 10
-
-Pairs = list[tuple[str, str]]
 
 
 def main() -> None:
@@ -116,14 +114,6 @@ def on_questions(teacher: MultiVectorEncoder, data: Path) -> list[dict[str, Any]
     return rows
 
 
-def read(files: list[Path]) -> Pairs:
-    """Return all pairs in an order of their own."""
-    bitext = read_bitext(files)
-    pairs = list(zip(bitext.english, bitext.foreign, strict=True))
-    random.Random(0).shuffle(pairs)
-    return pairs
-
-
 def compared(
     teacher: MultiVectorEncoder,
     name: str,
@@ -132,7 +122,7 @@ def compared(
     passages: list[Tensor],
     right: Sequence[int],
 ) -> dict[str, Any]:
-    bitext = Bitext([english for english, _ in training], [foreign for _, foreign in training])
+    bitext = as_bitext(training)
     student = make_student("graft", teacher, bitext).encoder.eval()
     rare = rarity(student, bitext.foreign)
     tokenizer = query_transformer(student).tokenizer

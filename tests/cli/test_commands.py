@@ -35,7 +35,7 @@ def test_from_bitext_to_figures(
     tmp_path: Path,
 ) -> None:
     encoder, index = tmp_path / "encoder", tmp_path / "index"
-    made = command(*make, "--teacher", teacher, "--bitext", bitext, "--output", encoder)
+    made = command(*make, "--teacher", teacher, "--bitext", bitext, "--output", encoder, "--unweighted")
     assert made.code == 0
     assert f"Saved to {encoder}" in made.out
     assert "300 pairs" in made.out
@@ -77,7 +77,7 @@ def test_from_bitext_to_figures(
         ranks.append(1 + sum(score > scores[f"p{n}"] for score in scores.values()))
     expected = sum(1 / rank for rank in ranks if rank <= 10) / 59
     assert values["MRR@10"] == pytest.approx(expected, abs=1e-3)
-    assert values["MRR@10"] > 0.5
+    assert values["MRR@10"] > 0.6
     for name, value in values.items():
         assert name in measured.out
         assert f"{value:.4f}" in measured.out

@@ -319,6 +319,9 @@ def test_graft_is_a_whole_artefact(student: str, teacher_folder: Path, bitext: P
     assert torch.allclose(loaded.encode_query(query), returned.encode_query(query), atol=1e-5)
     assert fingerprint(loaded) == fingerprint(teacher)
     # A dictionary and nothing else: what translates word for word is found without training.
+    plain = graft(teacher_folder, bitext, tmp_path / "plain", student=student, seed=5, weighted=False)
+    assert on_new_sentences(plain, teacher)[0] > 0.7
+    # In made-up sentences all words tell the same, and rarity misleads.
     assert on_new_sentences(loaded, teacher)[0] > 0.5
     made = read_provenance(tmp_path / "student")
     assert set(made) == {"versions", "teacher", "bitext", "student", "weighted", "seed"}

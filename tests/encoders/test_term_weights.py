@@ -108,8 +108,9 @@ def test_a_student_of_a_weighted_one_has_its_weights_only_if_asked(
     assert min(float(vectors.norm(dim=1).min()) for vectors in encoded(kept, bitext)) < 0.1
 
 
-def test_weights_decide_a_ranking(make_teacher: MakeTeacher, bitext: Bitext) -> None:
-    """The score is the sum over tokens of weight times best similarity, token by token."""
+def test_a_score_is_the_sum_of_weight_times_best_similarity(
+    make_teacher: MakeTeacher, bitext: Bitext
+) -> None:
     teacher = make_teacher()
     plain = make_student("graft", teacher, bitext, weighted=False).encoder.eval()
     weighted = make_student("graft", teacher, bitext).encoder.eval()

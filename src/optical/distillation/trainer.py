@@ -58,7 +58,7 @@ def make_trainer(
     encoder.model_card_data.local_files_only = True
     encoder.requires_grad_(False)
     for module in query_modules(encoder):
-        # The weights of terms have no gradient: objectives look at directions.
+        # The weights of terms come from the bitext and are not learned.
         module.requires_grad_(not isinstance(module, WordWeights))
     embeddings = query_transformer(encoder).auto_model.get_input_embeddings().weight
     (embeddings_name,) = (name for name, weight in encoder.named_parameters() if weight is embeddings)
