@@ -118,7 +118,9 @@ def test_ctrl_c_keeps_the_work_for_the_same_command_only(
     assert not output.exists()
 
 
-@pytest.mark.parametrize("name", ["adversarial", "adversarial-alternating"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("adversarial", marks=pytest.mark.slow), "adversarial-alternating"]
+)
 def test_a_stopped_run_goes_on_with_the_same_discriminator(
     name: str, teacher_folder: Path, bitext: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

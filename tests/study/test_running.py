@@ -352,7 +352,9 @@ def test_an_output_that_is_a_file(toy: Toy) -> None:
         run(toy)
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "signal_number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_stopped_from_outside(toy: Toy, signal_number: int) -> None:
     """Nothing is recorded as failed, no process is left, and the same command goes on."""
     toy.declare(

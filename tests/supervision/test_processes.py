@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sentence_transformers import MultiVectorEncoder
 
 from optical.distillation import graft
@@ -13,6 +14,7 @@ from optical.encoders import fingerprint, load_encoder, read_provenance
 from .collection import Collection
 
 
+@pytest.mark.slow
 def test_two_processes_make_one_artefact(
     teacher_folder: Path, collection: Collection, tmp_path: Path
 ) -> None:

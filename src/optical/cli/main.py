@@ -62,7 +62,7 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
-    app()
+    app(prog_name="optical")
 
 
 def _explained(command: Callable[..., None]) -> Callable[..., None]:
