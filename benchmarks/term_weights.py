@@ -12,8 +12,7 @@ chosen by such figures. The result goes to ``benchmarks/results/term-weights.jso
 import argparse
 import json
 import logging
-import random
-from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +21,16 @@ from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from held_back_queries import LANGUAGES, PAIRS, HeldBack, questions, sentences
 from machine import measured_on
-from optical.collections import read_judgements, read_passages, read_queries
-from optical.encoders import load_encoder, make_student, maxsim_scores, query_transformer
+from optical.encoders import load_encoder, make_student, query_transformer
 from optical.encoders.initialisation import Initialisation, InitialisationReport
 from optical.encoders.term_weights import term_weights
 from optical.evaluation import holm, paired_randomisation
 from optical.models import TINY_EN
-from shuffled_pairs import Pairs, as_bitext, read
+from shuffled_pairs import as_bitext
 
 RESULT = Path(__file__).parent / "results" / "term-weights.json"
-LANGUAGES = {
-    "ar": "Arabic",
-    "zh": "Chinese",
-    "de": "German",
-    "el": "Greek",
-    "hi": "Hindi",
-    "ro": "Romanian",
-    "ru": "Russian",
-    "th": "Thai",
-    "tr": "Turkish",
-    "vi": "Vietnamese",
-}
-WITHOUT_SPACES = ("th", "zh")
-QUESTIONS = {"ha": ("Hausa", ("train", "dev")), "yo": ("Yoruba", ("train",))}
-PAIRS, HELD_BACK, POOL, WORDS, DEPTH = 4400, 500, 3000, 8, 10
 
 
 def main() -> None:
@@ -56,8 +40,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     data: Path = parser.parse_args().data
     teacher = load_encoder(TINY_EN)
-    rows = [on_bitext(teacher, code, name, data / "bitext") for code, name in LANGUAGES.items()]
-    rows += on_questions(teacher, data)
+    searches = chain(sentences(teacher, data, LANGUAGES), questions(teacher, data))
+    rows = [compared(teacher, search) for search in searches]
     adjusted = holm({row["queries of"]: row["p"] for row in rows})
     result = {
         "command": "python benchmarks/term_weights.py --data DATA",
@@ -68,78 +52,24 @@ def main() -> None:
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def on_bitext(teacher: MultiVectorEncoder, code: str, name: str, bitext: Path) -> dict[str, Any]:
-    held_back = read([bitext / "flores200_dev" / f"en-{code}.tsv.gz"])[:HELD_BACK]
-    known = {english for english, _ in held_back}
-    rest = [pair for pair in read(sorted(bitext.glob(f"*/en-{code}.tsv.gz"))) if pair[0] not in known]
-    draw = random.Random(1)
-    queries = [part(foreign, code, draw) for _, foreign in held_back]
-    # Long ones, as they are: short sentences would be no rivals.
-    others = [english for english, _ in rest if len(english) > 60]
-    pool = list(dict.fromkeys([*(english for english, _ in held_back), *others]))[:POOL]
-    right = [pool.index(english) for english, _ in held_back]
-    return compared(teacher, name, rest[:PAIRS], queries, teacher.encode_document(pool, batch_size=64), right)
-
-
-def part(sentence: str, code: str, draw: random.Random) -> str:
-    words = list(sentence) if code in WITHOUT_SPACES else sentence.split()
-    length = max(WORDS, len(words) // 3) if code in WITHOUT_SPACES else WORDS
-    start = draw.randrange(max(1, len(words) - length + 1))
-    return ("" if code in WITHOUT_SPACES else " ").join(words[start : start + length])
-
-
-def on_questions(teacher: MultiVectorEncoder, data: Path) -> list[dict[str, Any]]:
-    afriqa = data / "clir" / "afriqa"
-    passages = list(read_passages(afriqa / "passages.en.tsv.gz"))
-    places = {passage.id: place for place, passage in enumerate(passages)}
-    vectors = teacher.encode_document([passage.content for passage in passages], batch_size=64)
-    rows = []
-    for code, (name, splits) in QUESTIONS.items():
-        queries: list[str] = []
-        right: list[int] = []
-        asked: set[str] = set()
-        for split in splits:
-            judged = read_judgements(afriqa / f"qrels.{code}.{split}.tsv.gz")
-            questions = read_queries(afriqa / f"queries.{code}.{split}.tsv.gz")
-            asked |= {
-                *questions.values(),
-                *read_queries(afriqa / f"queries_en.{code}.{split}.tsv.gz").values(),
-            }
-            for question, relevant in judged.items():
-                queries.append(questions[question])
-                right.append(places[next(iter(relevant))])
-        pairs = read(sorted((data / "bitext").glob(f"*/en-{code}.tsv.gz")))
-        rest = [pair for pair in pairs if not asked & set(pair)]
-        rows.append(compared(teacher, f"{name}, questions", rest[:PAIRS], queries, vectors, right))
-    return rows
-
-
-def compared(
-    teacher: MultiVectorEncoder,
-    name: str,
-    training: Pairs,
-    queries: list[str],
-    passages: list[Tensor],
-    right: Sequence[int],
-) -> dict[str, Any]:
-    bitext = as_bitext(training)
+def compared(teacher: MultiVectorEncoder, search: HeldBack) -> dict[str, Any]:
+    bitext = as_bitext(search.training)
     student = make_student("graft", teacher, bitext).encoder.eval()
     rare = rarity(student, bitext.foreign)
     tokenizer = query_transformer(student).tokenizer
-    vectors = {"none": [], "rarity": [], "certainty": [], "both": []}
-    for query, weighted in zip(queries, student.encode_query(queries, batch_size=64), strict=True):
+    vectors: dict[str, list[Tensor]] = {"none": [], "rarity": [], "certainty": [], "both": []}
+    encoded = student.encode_query(search.queries, batch_size=64)
+    for query, weighted in zip(search.queries, encoded, strict=True):
         unit, weight = normalize(weighted), weighted.norm(dim=1, keepdim=True)
         rarities = rare[tokenizer(query)["input_ids"]][:, None]
         vectors["none"].append(unit)
         vectors["rarity"].append(unit * rarities)
         vectors["certainty"].append(unit * weight / rarities)
         vectors["both"].append(weighted)
-    found = {
-        weights: reciprocal_ranks(maxsim_scores(each, passages), right) for weights, each in vectors.items()
-    }
+    found = {weights: search.reciprocal_ranks(each) for weights, each in vectors.items()}
     row = {
-        "queries of": name,
-        "queries": len(queries),
+        "queries of": search.name,
+        "queries": len(search.queries),
         **{weights: sum(ranks) / len(ranks) for weights, ranks in found.items()},
         "p": paired_randomisation(found["both"], found["none"]),
     }
@@ -159,12 +89,6 @@ def rarity(student: MultiVectorEncoder, sentences: list[str]) -> Tensor:
     )
     foreign = tokenizer(sentences, add_special_tokens=False, verbose=False)["input_ids"]
     return term_weights(foreign, [[]] * len(foreign), [None] * tokens, sure, tokenizer.all_special_ids)
-
-
-def reciprocal_ranks(scores: Tensor, right: Sequence[int]) -> list[float]:
-    own = scores.gather(1, torch.tensor(right)[:, None])
-    ranks = (scores >= own).sum(1)
-    return torch.where(ranks <= DEPTH, 1 / ranks, 0.0).tolist()
 
 
 if __name__ == "__main__":

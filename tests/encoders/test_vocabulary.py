@@ -50,6 +50,16 @@ def test_frequent_words_get_one_token(tokenizer: PreTrainedTokenizerBase) -> Non
     assert extended.tokenize("xyq") == tokenizer.tokenize("xyq")  # seen once
 
 
+def test_rare_words_are_no_pieces_but_made_of_those_that_others_are_made_of(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    texts = ["kitabuxo kitabuvi kitabuzu kitabuvi"]
+    extended, added = extend_vocabulary(tokenizer, texts)
+    assert "kitabuvi" not in added  # seen twice
+    assert extended.tokenize("kitabuvi")[0] == "kitabu"
+    assert extended.tokenize("kitabuqa")[0] == "kitabu"  # never seen
+
+
 def test_added_pieces_are_long_enough_to_leave_names_alone(tokenizer: PreTrainedTokenizerBase) -> None:
     foreign = made_up_bitext().foreign
     _, added = extend_vocabulary(tokenizer, foreign)

@@ -6,7 +6,12 @@ from typing import Any
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from optical.encoders.vocabulary.backend import count_words, from_state
-from optical.encoders.vocabulary.choice import LEARNED_PIECES, frequent, is_harmless
+from optical.encoders.vocabulary.choice import (
+    LEARNED_PIECES,
+    LEAST_WORD_COUNT,
+    frequent,
+    is_harmless,
+)
 
 CONTINUATION = "##"
 # Text without spaces between words (Thai, Khmer) is one long "word" to a WordPiece tokenizer, which by default takes
@@ -41,7 +46,11 @@ def learn_wordpiece(
     pre_tokenizer: pre_tokenizers.PreTokenizer,
     texts: Sequence[str],
 ) -> list[str]:
-    """Learn ``LEARNED_PIECES`` pieces on ``texts``, in the order in which they were learned."""
+    """Learn up to ``LEARNED_PIECES`` pieces on ``texts``, in the order in which they were learned.
+
+    Pieces are learned by putting together two that stand side by side ``LEAST_WORD_COUNT`` times or more. Fewer times
+    would make pieces of the rare words themselves, and leave none for those that are never seen.
+    """
     learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     if normalizer is not None:
         learner.normalizer = normalizer
@@ -51,7 +60,7 @@ def learn_wordpiece(
     letters = sorted({letter for word in count_words(learner, texts) for letter in word})
     trainer = trainers.WordPieceTrainer(
         vocab_size=LEARNED_PIECES,
-        min_frequency=2,
+        min_frequency=LEAST_WORD_COUNT,
         show_progress=False,
         special_tokens=[*letters, *(f"{CONTINUATION}{letter}" for letter in letters)],
     )
