@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from table_cells import joined
 
@@ -158,39 +159,69 @@ def grafting(file: Path) -> str:
 
 def accents(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
-    lines = [
+    return _by_rows(
+        result,
         f"**The graft with and without accents**, without training, from {result['pairs']:,} sentence pairs. MRR of "
         f"the English side of held-back pairs among {result['pool']:,} sentences. Confused: words of the bitext that "
         "differ from a more frequent one by accents alone. p: paired randomisation with Holm's correction.",
-        "",
-        "| | held back | confused | graft | accented-graft | p |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['language']} | {row['held_back']} | {row['confused']:.1%} | {row['graft']:.3f} "
-        f"| {row['accented-graft']:.3f} | {row['p']:.2g} |"
-        for row in result["rows"]
-    ]
-    lines += ["", f"Made by `{result['command']}`."]
-    return "\n".join(lines) + "\n"
+        {
+            "language": "{language}",
+            "held back": "{held_back}",
+            "confused": "{confused:.1%}",
+            "graft": "{graft:.3f}",
+            "accented-graft": "{accented-graft:.3f}",
+            "p": "{p:.2g}",
+        },
+    )
 
 
 def term_weights(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
-    lines = [
+    return _by_rows(
+        result,
         f"**What the weights of query tokens bring** to the graft, without training, from {result['pairs']:,} sentence "
-        "pairs; MRR@10. Languages: parts of held-back sentences find the whole among 3,000. Questions: AfriQA's train "
-        "and dev splits, 5,362 passages. The formula was chosen by such figures. p of both to none: paired "
+        f"pairs; MRR@10. {_HELD_BACK_QUERIES} The formula was chosen by such figures. p of both to none: paired "
         "randomisation with Holm's correction.",
-        "",
-        "| | queries | none | rarity | certainty | both | p |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['queries of']} | {row['queries']} | {row['none']:.3f} | {row['rarity']:.3f} "
-        f"| {row['certainty']:.3f} | {row['both']:.3f} | {row['p']:.2g} |"
-        for row in result["rows"]
-    ]
+        {
+            "language": "{queries of}",
+            "queries": "{queries}",
+            "none": "{none:.3f}",
+            "rarity": "{rarity:.3f}",
+            "certainty": "{certainty:.3f}",
+            "both": "{both:.3f}",
+            "p": "{p:.2g}",
+        },
+    )
+
+
+def learned_pieces(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    counts = list(result["rows"][0]["counts"])
+    return _by_rows(
+        result,
+        f"**How often a piece is to be seen** for the graft to add it: {', '.join(counts)} times (shipped: "
+        f"{result['shipped']}); without training, from {result['pairs']:,} sentence pairs; MRR@10. "
+        f"{_HELD_BACK_QUERIES} The constant was chosen by such figures. p of {result['shipped']} to {counts[0]}: "
+        "paired randomisation with Holm's correction.",
+        {
+            "language": "{queries of}",
+            "queries": "{queries}",
+            **{count: f"{{counts[{count}]:.3f}}" for count in counts},
+            "p": "{p:.2g}",
+        },
+    )
+
+
+_HELD_BACK_QUERIES = (
+    "Languages: parts of held-back sentences find the whole among 3,000. Questions: AfriQA's train and dev splits, "
+    "5,362 passages."
+)
+
+
+def _by_rows(result: dict[str, Any], said: str, columns: dict[str, str]) -> str:
+    """Return what a table says and the table: head of each column, and how it is written from a row."""
+    lines = [said, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines += [f"| {' | '.join(columns.values())} |".format(**row) for row in result["rows"]]
     lines += ["", f"Made by `{result['command']}`."]
     return "\n".join(lines) + "\n"
 

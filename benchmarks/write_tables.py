@@ -25,6 +25,7 @@ TABLES = {
     "grafting.json": quality_tables.grafting,
     "accents.json": quality_tables.accents,
     "term-weights.json": quality_tables.term_weights,
+    "learned-pieces.json": quality_tables.learned_pieces,
     "bitext-cleaning.json": speed_tables.bitext_cleaning,
     "cleaned-bitext.json": quality_tables.cleaned_bitext,
     "query-encoding.json": speed_tables.query_encoding,
