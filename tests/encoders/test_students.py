@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -259,11 +260,18 @@ def test_a_student_of_another_dimension_is_refused(
         make_student(str(tmp_path / "eight"), make_teacher(), bitext)
 
 
-@pytest.mark.parametrize("name", ["graf", "no-such-owner/no-such-model"])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("graf", " Did you mean the student graft?"),
+        ("acented-graft", " Did you mean the student accented-graft?"),
+        ("no-such-owner/no-such-model", ""),
+    ],
+)
 def test_a_student_that_does_not_exist_is_refused(
-    make_teacher: MakeTeacher, bitext: Bitext, name: str
+    make_teacher: MakeTeacher, bitext: Bitext, name: str, meant: str
 ) -> None:
-    with pytest.raises(OpticalError, match=f"{name} could not be loaded"):
+    with pytest.raises(OpticalError, match=rf"{name} could not be loaded.*\){re.escape(meant)}$"):
         make_student(name, make_teacher(), bitext)
 
 

@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -77,7 +78,10 @@ def make_student(
     """
     method, separator, checkpoint = kind.partition(":")
     if method not in FROM_BITEXT:
-        adopted = adopt(kind, teacher, seed=seed)
+        try:
+            adopted = adopt(kind, teacher, seed=seed)
+        except OpticalError as error:
+            raise OpticalError(f"{error}{_meant(method)}") from error
         if not weighted:
             adopted = replace(adopted, encoder=_without_weights(adopted.encoder))
         _warn_of_unknown(kind, adopted.encoder, bitext.foreign)
@@ -135,6 +139,11 @@ def adopt(name_or_folder: str | Path, teacher: MultiVectorEncoder, *, seed: int 
                 f"teacher of {dimension}. Choose a student of the teacher's dimension, or one without a projection."
             )
     return Student(encoder, str(name_or_folder), _origin(Path(name_or_folder)))
+
+
+def _meant(method: str) -> str:
+    near = get_close_matches(method, FROM_BITEXT, n=1, cutoff=0.75)
+    return f" Did you mean the student {near[0]}?" if near else ""
 
 
 def _warn_of_unknown(name: str, encoder: MultiVectorEncoder, foreign: list[str]) -> None:
