@@ -64,7 +64,7 @@ def compared(teacher: MultiVectorEncoder, search: HeldBack) -> dict[str, Any]:
     row = {
         "queries of": search.name,
         "queries": len(search.queries),
-        "counts": {str(count): sum(ranks) / len(ranks) for count, ranks in found.items()},
+        **{f"{count} times": sum(ranks) / len(ranks) for count, ranks in found.items()},
         "p": paired_randomisation(found[shipped], found[2]),
     }
     print(row, flush=True)

@@ -196,17 +196,16 @@ def term_weights(file: Path) -> str:
 
 def learned_pieces(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
-    counts = list(result["rows"][0]["counts"])
+    counts = [column for column in result["rows"][0] if column.endswith(" times")]
     return _by_rows(
         result,
-        f"**How often a piece is to be seen** for the graft to add it: {', '.join(counts)} times (shipped: "
-        f"{result['shipped']}); without training, from {result['pairs']:,} sentence pairs; MRR@10. "
-        f"{_HELD_BACK_QUERIES} The constant was chosen by such figures. p of {result['shipped']} to {counts[0]}: "
-        "paired randomisation with Holm's correction.",
+        f"**How often a piece is to be seen** for the graft to add it (shipped: {result['shipped']} times), without "
+        f"training, from {result['pairs']:,} sentence pairs; MRR@10. {_HELD_BACK_QUERIES} The constant was chosen by "
+        f"such figures. p of {result['shipped']} times to {counts[0]}: paired randomisation with Holm's correction.",
         {
             "language": "{queries of}",
             "queries": "{queries}",
-            **{count: f"{{counts[{count}]:.3f}}" for count in counts},
+            **{count: f"{{{count}:.3f}}" for count in counts},
             "p": "{p:.2g}",
         },
     )
