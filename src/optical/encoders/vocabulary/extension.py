@@ -20,8 +20,8 @@ def extend_vocabulary(
 ) -> tuple[PreTrainedTokenizerFast, list[str]]:
     """Add the words and pieces of ``texts`` to a tokenizer, keeping every token it has and its id.
 
-    Added are the words seen at least ``LEAST_WORD_COUNT`` times, pieces that unseen words are made of, and letters
-    that the old vocabulary lacks. How they come to be used without English being split differently depends on
+    Added are the words seen at least ``LEAST_WORD_COUNT`` times, pieces seen as often that other words are made of, and
+    letters that the old vocabulary lacks. How they come to be used without English being split differently depends on
     the model:
 
     - WordPiece takes the longest piece that fits. New pieces have at least ``LEAST_PIECE_LETTERS`` letters: shorter
