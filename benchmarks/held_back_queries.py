@@ -26,7 +26,7 @@ LANGUAGES = {
     "tr": "Turkish",
     "vi": "Vietnamese",
 }
-"""Those whose FLORES is bitext, by code; what all benchmarks measure."""
+"""Languages of FLORES that each of these benchmarks measures, by code."""
 
 _WITHOUT_SPACES = ("th", "zh")
 _QUESTIONS = {"ha": ("Hausa", ("train", "dev")), "yo": ("Yoruba", ("train",))}

@@ -45,7 +45,7 @@ def main() -> None:
     result = {
         "command": "python benchmarks/learned_pieces.py --data DATA",
         "pairs": PAIRS,
-        "shipped": wordpiece.LEAST_WORD_COUNT,
+        "shipped": wordpiece.LEAST_PIECE_COUNT,
         "rows": [{**row, "p": adjusted[row["queries of"]]} for row in rows],
         **measured_on("optical", "sentence-transformers", "transformers", "tokenizers", "torch", "numpy"),
     }
@@ -54,18 +54,18 @@ def main() -> None:
 
 def compared(teacher: MultiVectorEncoder, search: HeldBack) -> dict[str, Any]:
     bitext = as_bitext(search.training)
-    shipped = wordpiece.LEAST_WORD_COUNT
+    shipped = wordpiece.LEAST_PIECE_COUNT
     found = {}
     for count in COUNTS:
-        wordpiece.LEAST_WORD_COUNT = count  # of pieces; that of words is in another module
+        wordpiece.LEAST_PIECE_COUNT = count
         student = make_student("graft", teacher, bitext).encoder.eval()
         found[count] = search.reciprocal_ranks(student.encode_query(search.queries, batch_size=64))
-    wordpiece.LEAST_WORD_COUNT = shipped
+    wordpiece.LEAST_PIECE_COUNT = shipped
     row = {
         "queries of": search.name,
         "queries": len(search.queries),
         **{f"{count} times": sum(ranks) / len(ranks) for count, ranks in found.items()},
-        "p": paired_randomisation(found[shipped], found[2]),
+        "p": paired_randomisation(found[shipped], found[COUNTS[0]]),
     }
     print(row, flush=True)
     return row

@@ -6,6 +6,11 @@ from typing import Any
 
 from table_cells import joined
 
+_HELD_BACK_QUERIES = (
+    "Languages: parts of held-back sentences find the whole among 3,000. Questions: AfriQA's train and dev splits, "
+    "5,362 passages."
+)
+
 
 def distillation(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
@@ -196,12 +201,15 @@ def term_weights(file: Path) -> str:
 
 def learned_pieces(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
-    counts = [column for column in result["rows"][0] if column.endswith(" times")]
+    rows = result["rows"]
+    counts = [column for column in rows[0] if column.endswith(" times")]
+    means = joined(f"{sum(row[count] for row in rows) / len(rows):.3f}" for count in counts)
     return _by_rows(
         result,
         f"**How often a piece is to be seen** for the graft to add it (shipped: {result['shipped']} times), without "
         f"training, from {result['pairs']:,} sentence pairs; MRR@10. {_HELD_BACK_QUERIES} The constant was chosen by "
-        f"such figures. p of {result['shipped']} times to {counts[0]}: paired randomisation with Holm's correction.",
+        f"such figures. Means: {means}. p of {result['shipped']} times to {counts[0]}: paired randomisation with "
+        "Holm's correction.",
         {
             "language": "{queries of}",
             "queries": "{queries}",
@@ -209,12 +217,6 @@ def learned_pieces(file: Path) -> str:
             "p": "{p:.2g}",
         },
     )
-
-
-_HELD_BACK_QUERIES = (
-    "Languages: parts of held-back sentences find the whole among 3,000. Questions: AfriQA's train and dev splits, "
-    "5,362 passages."
-)
 
 
 def _by_rows(result: dict[str, Any], said: str, columns: dict[str, str]) -> str:

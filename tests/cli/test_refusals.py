@@ -475,7 +475,9 @@ def test_ctrl_c(verb: str, command: Command, teacher: Path, tmp_path: Path, made
         ("search", "index", "water", "--encoder", "encoder", "--nonsense"),
     ],
 )
-def test_usage(arguments: tuple[str, ...], command: Command) -> None:
+def test_usage(arguments: tuple[str, ...], command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As torchrun, or any other program that is run as a module, has it.
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", "another", raising=False)
     outcome = command(*arguments)
     assert outcome.code == 2
     assert "Usage: optical" in outcome.err

@@ -253,11 +253,19 @@ def test_any_checkpoint_gets_the_dimension_of_the_teacher(
 
 
 def test_a_student_of_another_dimension_is_refused(
-    make_teacher: MakeTeacher, bert_folder: Path, bitext: Bitext, tmp_path: Path
+    make_teacher: MakeTeacher,
+    bert_folder: Path,
+    bitext: Bitext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    load_encoder(bert_folder, dimension=8).save_pretrained(str(tmp_path / "eight"))
-    with pytest.raises(OpticalError, match=r"eight makes vectors of 8 dimensions, the teacher of 16"):
-        make_student(str(tmp_path / "eight"), make_teacher(), bitext)
+    load_encoder(bert_folder, dimension=8).save_pretrained(str(tmp_path / "graft-8"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        OpticalError, match=r"graft-8 makes vectors of 8 dimensions, the teacher of 16"
+    ) as refused:
+        make_student("graft-8", make_teacher(), bitext)
+    assert "Did you mean" not in str(refused.value)  # the folder is there
 
 
 @pytest.mark.parametrize(
@@ -265,6 +273,7 @@ def test_a_student_of_another_dimension_is_refused(
     [
         ("graf", " Did you mean the student graft?"),
         ("acented-graft", " Did you mean the student accented-graft?"),
+        ("graf:no-such-owner/no-such-model", " Did you mean the student graft:no-such-owner/no-such-model?"),
         ("no-such-owner/no-such-model", ""),
     ],
 )

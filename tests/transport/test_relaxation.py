@@ -142,7 +142,7 @@ def test_partial_plans_keep_their_bounds_and_carry_their_mass(
     a, b = x_mask / x_mask.sum(1, keepdim=True), b / b.sum(1, keepdim=True)
     assert (found.plan >= 0).all()
     moved = torch.full((len(sizes),), mass, dtype=dtype)
-    torch.testing.assert_close(found.plan.sum((1, 2)), moved, atol=rounding, rtol=0)
+    torch.testing.assert_close(found.plan.sum((1, 2)), moved, atol=0, rtol=2 * rounding)
     assert (found.plan.sum(1) <= b + rounding).all()
     excess = (found.plan.sum(2) - a).clamp_min(0).sum(1)
     assert (excess <= found.row_violation + rounding).all()

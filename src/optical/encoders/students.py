@@ -81,7 +81,7 @@ def make_student(
         try:
             adopted = adopt(kind, teacher, seed=seed)
         except OpticalError as error:
-            raise OpticalError(f"{error}{_meant(method)}") from error
+            raise OpticalError(f"{error}{_meant(kind)}") from error
         if not weighted:
             adopted = replace(adopted, encoder=_without_weights(adopted.encoder))
         _warn_of_unknown(kind, adopted.encoder, bitext.foreign)
@@ -141,9 +141,13 @@ def adopt(name_or_folder: str | Path, teacher: MultiVectorEncoder, *, seed: int 
     return Student(encoder, str(name_or_folder), _origin(Path(name_or_folder)))
 
 
-def _meant(method: str) -> str:
+def _meant(kind: str) -> str:
+    method, separator, checkpoint = kind.partition(":")
+    # One or two letters wrong; a folder may be called "graft-sw".
     near = get_close_matches(method, FROM_BITEXT, n=1, cutoff=0.75)
-    return f" Did you mean the student {near[0]}?" if near else ""
+    if not near or Path(kind).exists():
+        return ""
+    return f" Did you mean the student {near[0]}{separator}{checkpoint}?"
 
 
 def _warn_of_unknown(name: str, encoder: MultiVectorEncoder, foreign: list[str]) -> None:

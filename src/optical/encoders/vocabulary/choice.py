@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter
 
 LEAST_WORD_COUNT = 3
+LEAST_PIECE_COUNT = 3
 LEAST_PIECE_LETTERS = 3
 LEARNED_PIECES = 16_000
 

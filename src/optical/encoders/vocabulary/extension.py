@@ -20,9 +20,9 @@ def extend_vocabulary(
 ) -> tuple[PreTrainedTokenizerFast, list[str]]:
     """Add the words and pieces of ``texts`` to a tokenizer, keeping every token it has and its id.
 
-    Added are the words seen at least ``LEAST_WORD_COUNT`` times, pieces seen as often that other words are made of, and
-    letters that the old vocabulary lacks. How they come to be used without English being split differently depends on
-    the model:
+    Added are the words seen at least ``LEAST_WORD_COUNT`` times, pieces seen ``LEAST_PIECE_COUNT`` times that other
+    words are made of, and letters that the old vocabulary lacks. How they come to be used without English being split
+    differently depends on the model:
 
     - WordPiece takes the longest piece that fits. New pieces have at least ``LEAST_PIECE_LETTERS`` letters: shorter
       ones would break up the names that the old vocabulary spells. In other scripts than Latin there are no

@@ -8,6 +8,8 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from optical.encoders.vocabulary.backend import wrap
 from optical.encoders.vocabulary.wordpiece import LONGEST_WORD, learn_wordpiece
 
+_LEAST_COUNT = 2
+
 
 def learn_vocabulary(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> PreTrainedTokenizerFast:
     """Learn a WordPiece tokenizer on ``texts`` alone, with the special and added tokens of ``tokenizer``.
@@ -23,7 +25,7 @@ def learn_vocabulary(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -
         [normalizers.BertNormalizer(lowercase=True, strip_accents=False), normalizers.NFC()]
     )
     pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    learned = learn_wordpiece(normalizer, pre_tokenizer, texts)
+    learned = learn_wordpiece(normalizer, pre_tokenizer, texts, _LEAST_COUNT)
     vocabulary = {piece: position for position, piece in enumerate(dict.fromkeys([*special, *learned]))}
     backend = Tokenizer(
         models.WordPiece(

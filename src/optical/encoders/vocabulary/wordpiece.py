@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from optical.encoders.vocabulary.backend import count_words, from_state
 from optical.encoders.vocabulary.choice import (
     LEARNED_PIECES,
-    LEAST_WORD_COUNT,
+    LEAST_PIECE_COUNT,
     frequent,
     is_harmless,
 )
@@ -27,7 +27,7 @@ def extend_wordpiece(state: dict[str, Any], known: dict[str, int], texts: Sequen
     """
     backend = from_state(state)
     words = frequent(count_words(backend, texts))
-    learned = learn_wordpiece(backend.normalizer, backend.pre_tokenizer, texts)
+    learned = learn_wordpiece(backend.normalizer, backend.pre_tokenizer, texts, LEAST_PIECE_COUNT)
     # A letter is taken only where nothing longer fits, and without it the whole word would be unknown.
     pieces = [
         piece for piece in learned if is_harmless(each := piece.removeprefix(CONTINUATION)) or len(each) == 1
@@ -45,11 +45,12 @@ def learn_wordpiece(
     normalizer: normalizers.Normalizer | None,
     pre_tokenizer: pre_tokenizers.PreTokenizer,
     texts: Sequence[str],
+    least_count: int,
 ) -> list[str]:
     """Learn up to ``LEARNED_PIECES`` pieces on ``texts``, in the order in which they were learned.
 
-    Pieces are learned by putting together two that stand side by side ``LEAST_WORD_COUNT`` times or more. Fewer times
-    would make pieces of the rare words themselves, and leave none for those that are never seen.
+    Two pieces are put together to one where they stand side by side ``least_count`` times or more. Where frequent words
+    have tokens anyway, a small count makes pieces of the rare words themselves.
     """
     learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     if normalizer is not None:
@@ -60,7 +61,7 @@ def learn_wordpiece(
     letters = sorted({letter for word in count_words(learner, texts) for letter in word})
     trainer = trainers.WordPieceTrainer(
         vocab_size=LEARNED_PIECES,
-        min_frequency=LEAST_WORD_COUNT,
+        min_frequency=least_count,
         show_progress=False,
         special_tokens=[*letters, *(f"{CONTINUATION}{letter}" for letter in letters)],
     )
