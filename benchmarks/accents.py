@@ -9,7 +9,6 @@ trained. The result goes to ``benchmarks/results/accents.json``.
 """
 
 import argparse
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,9 @@ from typing import Any
 import torch
 from sentence_transformers import MultiVectorEncoder
 
-from machine import measured_on
+import compared_rows
 from optical.encoders import load_encoder, make_student, maxsim_scores, query_transformer
 from optical.encoders.students import confused_words
-from optical.evaluation import holm, paired_randomisation
 from optical.models import TINY_EN
 from shuffled_pairs import Pairs, as_bitext, read
 
@@ -55,15 +53,14 @@ def main() -> None:
             asked = set(questions)
             rest = [pair for pair in pairs if pair not in asked]
             rows.append(compared(teacher, f"{language}, questions", rest, questions[:HELD_BACK]))
-    adjusted = holm({row["language"]: row["p"] for row in rows})
-    result = {
-        "command": "python benchmarks/accents.py --data DATA",
-        "pairs": PAIRS,
-        "pool": POOL,
-        "rows": [{**row, "p": adjusted[row["language"]]} for row in rows],
-        **measured_on("optical", "sentence-transformers", "transformers", "tokenizers", "torch", "numpy"),
-    }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    compared_rows.write(
+        RESULT,
+        "python benchmarks/accents.py --data DATA",
+        rows,
+        name="language",
+        pairs=PAIRS,
+        pool=POOL,
+    )
 
 
 def compared(teacher: MultiVectorEncoder, language: str, training: Pairs, held_back: Pairs) -> dict[str, Any]:
@@ -80,16 +77,12 @@ def compared(teacher: MultiVectorEncoder, language: str, training: Pairs, held_b
             student.encode_query([foreign for _, foreign in held_back], batch_size=64), vectors
         )
         found[kind] = (1 / (scores >= scores.gather(1, right)).sum(1)).tolist()
-    plain, accented = found.values()
-    row = {
+    said = {
         "language": language,
         "held_back": len(held_back),
         "confused": confused_words(query_transformer(students["graft"]).tokenizer, bitext.foreign),
-        **{kind: sum(ranks) / len(ranks) for kind, ranks in found.items()},
-        "p": paired_randomisation(accented, plain),
     }
-    print(row, flush=True)
-    return row
+    return compared_rows.row(said, found, "accented-graft", than="graft")
 
 
 if __name__ == "__main__":

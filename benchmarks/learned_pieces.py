@@ -10,7 +10,6 @@ the constant was chosen by such figures. The result goes to ``benchmarks/results
 """
 
 import argparse
-import json
 import logging
 from itertools import chain
 from pathlib import Path
@@ -19,11 +18,10 @@ from typing import Any
 import torch
 from sentence_transformers import MultiVectorEncoder
 
+import compared_rows
 from held_back_queries import LANGUAGES, PAIRS, HeldBack, questions, sentences
-from machine import measured_on
 from optical.encoders import load_encoder, make_student
 from optical.encoders.vocabulary import wordpiece
-from optical.evaluation import holm, paired_randomisation
 from optical.models import TINY_EN
 from shuffled_pairs import as_bitext
 
@@ -41,15 +39,14 @@ def main() -> None:
     teacher = load_encoder(TINY_EN)
     searches = chain(sentences(teacher, data, {**LANGUAGES, **MORE_LANGUAGES}), questions(teacher, data))
     rows = [compared(teacher, search) for search in searches]
-    adjusted = holm({row["queries of"]: row["p"] for row in rows})
-    result = {
-        "command": "python benchmarks/learned_pieces.py --data DATA",
-        "pairs": PAIRS,
-        "shipped": wordpiece.LEAST_PIECE_COUNT,
-        "rows": [{**row, "p": adjusted[row["queries of"]]} for row in rows],
-        **measured_on("optical", "sentence-transformers", "transformers", "tokenizers", "torch", "numpy"),
-    }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    compared_rows.write(
+        RESULT,
+        "python benchmarks/learned_pieces.py --data DATA",
+        rows,
+        name="queries of",
+        pairs=PAIRS,
+        shipped=wordpiece.LEAST_PIECE_COUNT,
+    )
 
 
 def compared(teacher: MultiVectorEncoder, search: HeldBack) -> dict[str, Any]:
@@ -59,16 +56,14 @@ def compared(teacher: MultiVectorEncoder, search: HeldBack) -> dict[str, Any]:
     for count in COUNTS:
         wordpiece.LEAST_PIECE_COUNT = count
         student = make_student("graft", teacher, bitext).encoder.eval()
-        found[count] = search.reciprocal_ranks(student.encode_query(search.queries, batch_size=64))
+        found[times(count)] = search.reciprocal_ranks(student.encode_query(search.queries, batch_size=64))
     wordpiece.LEAST_PIECE_COUNT = shipped
-    row = {
-        "queries of": search.name,
-        "queries": len(search.queries),
-        **{f"{count} times": sum(ranks) / len(ranks) for count, ranks in found.items()},
-        "p": paired_randomisation(found[shipped], found[COUNTS[0]]),
-    }
-    print(row, flush=True)
-    return row
+    said = {"queries of": search.name, "queries": len(search.queries)}
+    return compared_rows.row(said, found, times(shipped), than=times(COUNTS[0]))
+
+
+def times(count: int) -> str:
+    return f"{count} times"
 
 
 if __name__ == "__main__":

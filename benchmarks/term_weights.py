@@ -10,7 +10,6 @@ chosen by such figures. The result goes to ``benchmarks/results/term-weights.jso
 """
 
 import argparse
-import json
 import logging
 from itertools import chain
 from pathlib import Path
@@ -21,12 +20,11 @@ from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 from torch.nn.functional import normalize
 
+import compared_rows
 from held_back_queries import LANGUAGES, PAIRS, HeldBack, questions, sentences
-from machine import measured_on
 from optical.encoders import load_encoder, make_student, query_transformer
 from optical.encoders.initialisation import Initialisation, InitialisationReport
 from optical.encoders.term_weights import term_weights
-from optical.evaluation import holm, paired_randomisation
 from optical.models import TINY_EN
 from shuffled_pairs import as_bitext
 
@@ -42,14 +40,13 @@ def main() -> None:
     teacher = load_encoder(TINY_EN)
     searches = chain(sentences(teacher, data, LANGUAGES), questions(teacher, data))
     rows = [compared(teacher, search) for search in searches]
-    adjusted = holm({row["queries of"]: row["p"] for row in rows})
-    result = {
-        "command": "python benchmarks/term_weights.py --data DATA",
-        "pairs": PAIRS,
-        "rows": [{**row, "p": adjusted[row["queries of"]]} for row in rows],
-        **measured_on("optical", "sentence-transformers", "transformers", "tokenizers", "torch", "numpy"),
-    }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    compared_rows.write(
+        RESULT,
+        "python benchmarks/term_weights.py --data DATA",
+        rows,
+        name="queries of",
+        pairs=PAIRS,
+    )
 
 
 def compared(teacher: MultiVectorEncoder, search: HeldBack) -> dict[str, Any]:
@@ -67,14 +64,8 @@ def compared(teacher: MultiVectorEncoder, search: HeldBack) -> dict[str, Any]:
         vectors["certainty"].append(unit * weight / rarities)
         vectors["both"].append(weighted)
     found = {weights: search.reciprocal_ranks(each) for weights, each in vectors.items()}
-    row = {
-        "queries of": search.name,
-        "queries": len(search.queries),
-        **{weights: sum(ranks) / len(ranks) for weights, ranks in found.items()},
-        "p": paired_randomisation(found["both"], found["none"]),
-    }
-    print(row, flush=True)
-    return row
+    said = {"queries of": search.name, "queries": len(search.queries)}
+    return compared_rows.row(said, found, "both", than="none")
 
 
 def rarity(student: MultiVectorEncoder, sentences: list[str]) -> Tensor:

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from optical.encoders.vocabulary.backend import wrap
 from optical.encoders.vocabulary.wordpiece import LONGEST_WORD, learn_wordpiece
 
-_LEAST_COUNT = 2
+_LEAST_COUNT = 2  # no word has a token of its own here: those that are seen twice get one as a piece
 
 
 def learn_vocabulary(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> PreTrainedTokenizerFast:
