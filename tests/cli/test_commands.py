@@ -40,8 +40,8 @@ def test_from_bitext_to_figures(
     assert f"Saved to {encoder}" in made.out
     assert "300 pairs" in made.out
     if make[0] == "distill":
-        assert "translation MRR" in made.out
-        assert "step 4: translation_mrr" in made.err
+        assert "teacher overlap" in made.out
+        assert "step 4: teacher_overlap" in made.err
 
     pairs = make_pairs(60, seed=99)
     passages, queries, qrels = (tmp_path / f"{name}.tsv" for name in ("passages", "queries", "qrels"))

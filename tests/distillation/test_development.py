@@ -45,7 +45,7 @@ def test_the_teacher_is_a_perfect_student(
 ) -> None:
     evaluator = DevelopmentEvaluator(ENGLISH, ENGLISH, teacher_vectors(tiny_teacher))
     figures = evaluator(tiny_teacher)
-    assert figures[evaluator.primary_metric] == figures["translation_mrr"] == 1
+    assert figures[evaluator.primary_metric] == figures["teacher_overlap"] == figures["translation_mrr"] == 1
     assert figures["transport_cost"] == pytest.approx(0, abs=0.01)
     assert figures["row_violation"] < 0.01
     assert figures["language_probe"] == 0.5
@@ -67,6 +67,32 @@ def test_mean_reciprocal_rank_of_pairs_that_do_not_belong_together(tiny_teacher:
     assert shifted["translation_mrr"] < 0.5
 
 
+def test_overlap_of_two_rankings_counted_one_by_one(tiny_teacher: MultiVectorEncoder) -> None:
+    vectors = tiny_teacher.encode_query(ENGLISH)
+    english = [*ENGLISH[1:], ENGLISH[0]]
+    shifted = DevelopmentEvaluator(ENGLISH, english, teacher_vectors(tiny_teacher))(tiny_teacher)
+    scores = [[float((q @ d.T).max(1).values.sum()) for d in vectors] for q in vectors]
+
+    def first(depth: int, query: int) -> set[int]:
+        return set(sorted(range(30), key=lambda sentence: -scores[query][sentence])[:depth])
+
+    overlaps = [
+        len(first(depth, query) & first(depth, (query + 1) % 30)) / depth
+        for query in range(30)
+        for depth in range(1, 11)
+    ]
+    assert shifted["teacher_overlap"] == pytest.approx(sum(overlaps) / 300, abs=1e-6)
+    assert 0.1 < shifted["teacher_overlap"] < 0.9
+
+
+@pytest.mark.parametrize("sentences", [2, 3, 8, 30])
+def test_of_few_sentences_a_part_is_compared(tiny_teacher: MultiVectorEncoder, sentences: int) -> None:
+    english = ENGLISH[:sentences]
+    evaluator = DevelopmentEvaluator(english, english, teacher_vectors(tiny_teacher))
+    assert evaluator(tiny_teacher)["teacher_overlap"] == 1
+    assert evaluator(collapse(tiny_teacher))["teacher_overlap"] < 1
+
+
 def test_a_collapsed_student_is_noticed_and_not_rewarded(
     tiny_teacher: MultiVectorEncoder, logged: pytest.LogCaptureFixture
 ) -> None:
@@ -86,6 +112,7 @@ def test_ties_count_against_the_student(tiny_teacher: MultiVectorEncoder) -> Non
     collapsed = collapse(tiny_teacher)
     figures = DevelopmentEvaluator(ENGLISH, ENGLISH, teacher_vectors(collapsed))(collapsed)
     assert figures["translation_mrr"] == pytest.approx(1 / 30)
+    assert figures["teacher_overlap"] == 0
 
 
 def test_plan_entropy_of_a_collapsed_student_is_that_of_the_uniform_plan(

@@ -83,6 +83,7 @@ def test_distilled_student(teacher_folder: Path, bitext: Path, tmp_path: Path) -
     assert made["training_pairs"] == 260
     assert made["processes"] == 1
     assert made["best_step"] in (30, 60)
+    assert made["development_after"]["teacher_overlap"] > made["development_before"]["teacher_overlap"]
     assert made["development_after"]["translation_mrr"] > made["development_before"]["translation_mrr"]
     assert made["development_after"]["transport_cost"] < made["development_before"]["transport_cost"]
     card = (output / "README.md").read_text(encoding="utf-8")
@@ -122,10 +123,13 @@ def test_other_objectives_improve_a_saved_graft(
 ) -> None:
     graft(teacher_folder, bitext, tmp_path / "graft")
     student = str(tmp_path / "graft")
-    distill(teacher_folder, bitext, tmp_path / "student", **TRAINED, objective=objective, student=student)
+    # Means alone teach the teacher's ranking slowly.
+    settings = {**TRAINED, "objective": objective, "steps": 200 if objective == "mean-pool" else 60}
+    distill(teacher_folder, bitext, tmp_path / "student", **settings, student=student)
     made = read_provenance(tmp_path / "student")
     before, after = made["development_before"], made["development_after"]
     assert made["best_step"] > 0
+    assert after["teacher_overlap"] > before["teacher_overlap"]
     assert after["translation_mrr"] > before["translation_mrr"]
     assert made["objective"]["formula"] == objective
     assert made["student"] == {**read_provenance(student)["student"], "kind": student}
@@ -182,13 +186,13 @@ def test_training_that_hurts_gives_the_untrained_student(
 def test_training_compares_directions_and_leaves_the_weights_of_terms_alone(
     teacher_folder: Path, bitext: Path, tmp_path: Path
 ) -> None:
-    settings = {**TRAINED, "steps": 10, "evaluations": 1}
+    settings = {**TRAINED, "steps": 20, "evaluations": 1}
     query = make_pairs(1)[0][1]
     vectors = {}
     for name, weighted in (("weighted", True), ("plain", False)):
         encoder = distill(teacher_folder, bitext, tmp_path / name, **settings, weighted=weighted)
         made = read_provenance(tmp_path / name)
-        assert (made["settings"]["weighted"], made["best_step"]) == (weighted, 10)
+        assert (made["settings"]["weighted"], made["best_step"]) == (weighted, 20)
         vectors[name] = encoder.encode_query(query)
     lengths = vectors["weighted"].norm(dim=1, keepdim=True)
     assert torch.allclose(vectors["weighted"] / lengths, vectors["plain"], atol=1e-4)

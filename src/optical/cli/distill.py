@@ -107,8 +107,9 @@ def distill(
     provenance = read_provenance(output)
     before, after = provenance["development_before"], provenance["development_after"]
     say(
-        f"Held-back pairs: translation MRR {before['translation_mrr']:.3f} before, "
-        f"{after['translation_mrr']:.3f} after; "
+        f"Held-back pairs: teacher overlap {before['teacher_overlap']:.3f} before, "
+        f"{after['teacher_overlap']:.3f} after; "
+        f"translation MRR {before['translation_mrr']:.3f} before, {after['translation_mrr']:.3f} after; "
         f"transport cost {before['transport_cost']:.3f} before, {after['transport_cost']:.3f} after"
     )
     say(f"Saved to {output}.")

@@ -189,7 +189,12 @@ def training_table(results: Results, amount: int | str | None, order: Sequence[s
             if cells:
                 columns = [_mean_of(cells, look_up, digits) for look_up, digits in _RECORDED.values()]
                 rows.append([plain(system), language, f"{len(cells)}", *columns])
-    return markdown_table(["", "language", "seeds", *_RECORDED], rows) if rows else None
+    if not rows:
+        return None
+    table = [["", "language", "seeds", *_RECORDED], *rows]
+    filled = [column for column in zip(*table, strict=True) if set(column[1:]) != {NOTHING}]
+    titles, *rest = zip(*filled, strict=True)
+    return markdown_table(titles, rest)
 
 
 def mean(results: Sequence[TestResult], measure: str) -> float | None:
@@ -237,6 +242,8 @@ _RECORDED: dict[str, tuple[Callable[[CellResult], Any], int]] = {
     "training, s": (lambda cell: _recorded(cell, "seconds"), 0),
     "whole cell, s": (lambda cell: cell.seconds, 0),
     "best step": (lambda cell: _recorded(cell, "best_step"), 0),
+    "teacher overlap before": (lambda cell: _recorded(cell, "development_before", "teacher_overlap"), 3),
+    "teacher overlap after": (lambda cell: _recorded(cell, "development_after", "teacher_overlap"), 3),
     "translation MRR before": (lambda cell: _recorded(cell, "development_before", "translation_mrr"), 3),
     "translation MRR after": (lambda cell: _recorded(cell, "development_after", "translation_mrr"), 3),
     "discriminator accuracy": (_discriminator_accuracy, 3),
