@@ -92,9 +92,12 @@ def measure(language: str, data: Path, output: Path, steps: int) -> dict[str, ob
     row: dict[str, object] = {
         "pairs": len(pairs),
         "sources": [file.parent.name for file in files],
-        "translation_mrr": {
-            "graft": provenance["development_before"]["translation_mrr"],
-            "distilled": provenance["development_after"]["translation_mrr"],
+        **{
+            figure: {
+                "graft": provenance["development_before"][figure],
+                "distilled": provenance["development_after"][figure],
+            }
+            for figure in ("teacher_overlap", "translation_mrr")
         },
         "seconds": provenance["seconds"],
         "megabytes_in_half_precision": 2

@@ -45,7 +45,8 @@ def test_the_teacher_is_a_perfect_student(
 ) -> None:
     evaluator = DevelopmentEvaluator(ENGLISH, ENGLISH, teacher_vectors(tiny_teacher))
     figures = evaluator(tiny_teacher)
-    assert figures[evaluator.primary_metric] == figures["teacher_overlap"] == figures["translation_mrr"] == 1
+    assert evaluator.primary_metric == "teacher_overlap"
+    assert figures["teacher_overlap"] == figures["translation_mrr"] == 1
     assert figures["transport_cost"] == pytest.approx(0, abs=0.01)
     assert figures["row_violation"] < 0.01
     assert figures["language_probe"] == 0.5
@@ -67,30 +68,36 @@ def test_mean_reciprocal_rank_of_pairs_that_do_not_belong_together(tiny_teacher:
     assert shifted["translation_mrr"] < 0.5
 
 
-def test_overlap_of_two_rankings_counted_one_by_one(tiny_teacher: MultiVectorEncoder) -> None:
-    vectors = tiny_teacher.encode_query(ENGLISH)
-    english = [*ENGLISH[1:], ENGLISH[0]]
-    shifted = DevelopmentEvaluator(ENGLISH, english, teacher_vectors(tiny_teacher))(tiny_teacher)
-    scores = [[float((q @ d.T).max(1).values.sum()) for d in vectors] for q in vectors]
+@pytest.mark.parametrize(
+    ("english", "others", "depth"),
+    [
+        ([*ENGLISH[1:], ENGLISH[0]], [], 10),
+        ([*ENGLISH[1:6], *ENGLISH[1:6]], ENGLISH, 10),
+        ([*ENGLISH[1:8], ENGLISH[0]], [], 4),
+        (ENGLISH[1:4], [], 1),
+        ([ENGLISH[1], ENGLISH[1]], [], 1),
+    ],
+)
+def test_overlap_of_two_rankings_counted_one_by_one(
+    english: list[str], others: list[str], depth: int, tiny_teacher: MultiVectorEncoder
+) -> None:
+    vectors = teacher_vectors(tiny_teacher)
+    foreign = ENGLISH[: len(english)]
+    figures = DevelopmentEvaluator(foreign, english, vectors, others=others)(tiny_teacher)
+    pool = list(dict.fromkeys([*english, *others]))
 
-    def first(depth: int, query: int) -> set[int]:
-        return set(sorted(range(30), key=lambda sentence: -scores[query][sentence])[:depth])
+    def first(sentence: str, count: int) -> set[str]:
+        def score(other: str) -> float:
+            return float((vectors[sentence][0] @ vectors[other][0].T).max(1).values.sum())
+
+        return set(sorted(pool, key=score, reverse=True)[:count])
 
     overlaps = [
-        len(first(depth, query) & first(depth, (query + 1) % 30)) / depth
-        for query in range(30)
-        for depth in range(1, 11)
+        len(first(query, count) & first(translation, count)) / count
+        for query, translation in zip(foreign, english, strict=True)
+        for count in range(1, depth + 1)
     ]
-    assert shifted["teacher_overlap"] == pytest.approx(sum(overlaps) / 300, abs=1e-6)
-    assert 0.1 < shifted["teacher_overlap"] < 0.9
-
-
-@pytest.mark.parametrize("sentences", [2, 3, 8, 30])
-def test_of_few_sentences_a_part_is_compared(tiny_teacher: MultiVectorEncoder, sentences: int) -> None:
-    english = ENGLISH[:sentences]
-    evaluator = DevelopmentEvaluator(english, english, teacher_vectors(tiny_teacher))
-    assert evaluator(tiny_teacher)["teacher_overlap"] == 1
-    assert evaluator(collapse(tiny_teacher))["teacher_overlap"] < 1
+    assert figures["teacher_overlap"] == pytest.approx(sum(overlaps) / len(overlaps), abs=1e-6)
 
 
 def test_a_collapsed_student_is_noticed_and_not_rewarded(
@@ -102,6 +109,8 @@ def test_a_collapsed_student_is_noticed_and_not_rewarded(
     assert figures["language_probe"] > 0.9  # one point is easily told from the teacher's many
     # It ranks the English sentences alike for every query: each rank is taken once.
     assert figures["translation_mrr"] == pytest.approx(sum(1 / rank for rank in range(1, 31)) / 30, abs=1e-6)
+    # One ranking for all: 0.18 by chance, and more where the teacher ranks some sentences high for many.
+    assert figures["teacher_overlap"] < 0.3
     collapsing, blurred = (record.getMessage() for record in logged.records)
     assert "collapsing" in collapsing
     assert "learning rates" in collapsing

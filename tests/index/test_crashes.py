@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from random import Random
 
+import pytest
 from sentence_transformers import MultiVectorEncoder
 
 from optical.index import Index
@@ -17,8 +18,9 @@ def changed(versions: Versions, changes: dict[str, int | None]) -> Versions:
     return {id_: version for id_, version in {**versions, **changes}.items() if version is not None}
 
 
-def test_nothing_acknowledged_is_lost_and_nothing_wrong_is_found_after_50_kills(
-    tmp_path: Path, tiny_teacher: MultiVectorEncoder
+@pytest.mark.parametrize("kills", [15, pytest.param(50, marks=pytest.mark.slow)])
+def test_nothing_acknowledged_is_lost_and_nothing_wrong_is_found_after_kills(
+    kills: int, tmp_path: Path, tiny_teacher: MultiVectorEncoder
 ) -> None:
     folder, teacher = tmp_path / "index", tmp_path / "teacher"
     tiny_teacher.save_pretrained(str(teacher))
@@ -36,7 +38,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_wrong_is_found_after_50_kills(
     ) as forking:
         assert forking.stdin is not None
         assert forking.stdout is not None
-        for seed in range(1, 51):
+        for seed in range(1, kills + 1):
             random = Random(seed)
             # Within a step, of which some take a hundred times as long as others, or soon after.
             lines, seconds = 2 * random.randint(0, 7) + 1, 10 ** random.uniform(-3.5, -0.7)

@@ -30,16 +30,17 @@ _PAIRS_TRANSPORTED = 256
 class DevelopmentEvaluator(BaseEvaluator):
     """Figures of a student on held-back pairs; the higher ``teacher_overlap``, the better.
 
-    - ``teacher_overlap``: average overlap of two rankings of all held-back English sentences and ``others`` by MaxSim
-      with the teacher's vectors: the student's for the foreign sentence, and the teacher's for its translation.
+    - ``teacher_overlap``: average overlap, at its beginning, of the student's ranking for a foreign sentence with the
+      teacher's ranking for its translation; mean over the pairs. With the first d sentences S of the one and T of the
+      other:
 
       .. math:: \\frac1k \\sum_{d=1}^k \\frac{|S_d \\cap T_d|}{d}, \\quad k = 10
 
-      with the first d of each, mean over the pairs; k is at most half of the sentences, and ties count against the
-      student. The teacher's ranking is what a student is there to give, of which the translation is the first place
-      only. Source: Webber, Moffat and Zobel, TOIS 2010, https://doi.org/10.1145/1852102.1852106, section 3.
-    - ``translation_mrr``: mean reciprocal rank of the translation in the student's ranking of the same sentences. Ties
-      count against the student. It hardly changes where the untrained student finds nearly all translations.
+      Ranked are all held-back English sentences and ``others``, by MaxSim with the teacher's vectors of them; k is at
+      most half of them, and ties count against the student. Source: Webber, Moffat and Zobel, TOIS 2010,
+      https://doi.org/10.1145/1852102.1852106, section 3.
+    - ``translation_mrr``: mean reciprocal rank of the translation in the student's ranking. Ties count against the
+      student. It sees the first place of the teacher's ranking only.
     - ``transport_cost``: mean transport cost between the two sides, 0 to 2.
     - ``plan_entropy``: mean over student tokens of the entropy of where their mass comes from, in nats. 0: each
       token has one partner; log n: it is spread over the whole sentence. A warning is logged near log n.
@@ -90,11 +91,10 @@ class DevelopmentEvaluator(BaseEvaluator):
                 "Training diverged: the student's vectors are not finite. Lower the learning rates."
             )
         scores = maxsim_scores(students, self._pool, model.device)
-        ranks = (scores >= scores.gather(1, self._places.unsqueeze(1))).sum(1)
         students = [normalize(vectors) for vectors in students]  # the rankings alone know weights of terms
         figures = {
-            PRIMARY_METRIC: self._teacher_overlap(scores, model.device),
-            "translation_mrr": float((1 / ranks).mean()),
+            PRIMARY_METRIC: float(self._overlaps(scores, model.device).mean()),
+            "translation_mrr": float(self._reciprocal_ranks(scores).mean()),
             "mean_token": _mean_token(students),
             **self._transport(students),
             "language_probe": language_probe(self._vectors, students),
@@ -102,14 +102,17 @@ class DevelopmentEvaluator(BaseEvaluator):
         self._watch(figures)
         return figures
 
-    def _teacher_overlap(self, scores: Tensor, device: torch.device) -> float:
+    def _reciprocal_ranks(self, scores: Tensor) -> Tensor:
+        return 1 / (scores >= scores.gather(1, self._places.unsqueeze(1))).sum(1)
+
+    def _overlaps(self, scores: Tensor, device: torch.device) -> Tensor:
         if self._first_of_teacher is None:
             depth = max(1, min(_DEPTH, len(self._pool) // 2))
             self._first_of_teacher = maxsim_scores(self._vectors, self._pool, device).topk(depth).indices
-        first = self._first_of_teacher
-        ranks = (scores.unsqueeze(1) >= scores.gather(1, first).unsqueeze(2)).sum(2)
-        overlaps = [(ranks[:, :depth] <= depth).sum(1) / depth for depth in range(1, first.shape[1] + 1)]
-        return float(torch.stack(overlaps).mean())
+        own_scores = scores.gather(1, self._first_of_teacher).unbind(1)
+        ranks = torch.stack([(scores >= own.unsqueeze(1)).sum(1) for own in own_scores], dim=1)
+        overlaps = [(ranks[:, :depth] <= depth).sum(1) / depth for depth in range(1, len(own_scores) + 1)]
+        return torch.stack(overlaps).mean(0)
 
     def _transport(self, students: list[Tensor]) -> dict[str, float]:
         x, x_mask = pad_vectors(self._vectors[:_PAIRS_TRANSPORTED])

@@ -1,9 +1,9 @@
 """A distillation run from bitext to saved artefact."""
 
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -239,12 +239,14 @@ class _Run:
     def _evaluator(self, vectors: TeacherVectors) -> DevelopmentEvaluator:
         pairs = zip(self._development.foreign, self._development.english, strict=True)
         held_back = [(foreign, english) for foreign, english in pairs if english in vectors]
-        others = (english for english in dict.fromkeys(self._training.english) if english in vectors)
+        others = [english for english in dict.fromkeys(self._training.english) if english in vectors]
+        # The first ones might all be of one source, of which most held-back sentences are not.
+        draw = random.Random(self._settings.seed)
         return DevelopmentEvaluator(
             [foreign for foreign, _ in held_back],
             [english for _, english in held_back],
             vectors,
-            others=list(islice(others, _DEVELOPMENT_POOL)),
+            others=draw.sample(others, min(len(others), _DEVELOPMENT_POOL)),
         )
 
     def _dataset(self, encoder: MultiVectorEncoder, vectors: TeacherVectors) -> Dataset:

@@ -177,7 +177,7 @@ def amount_in_words(results: Results, test: str, amount: int | str) -> str:
 
 def training_table(results: Results, amount: int | str | None, order: Sequence[str]) -> str | None:
     """Return means over seeds of what training recorded; None if nothing was trained."""
-    rows = []
+    rows, recorded = [], []
     for system in order:
         for language in sorted({cell.language for cell in results.done}):
             cells = [
@@ -187,14 +187,15 @@ def training_table(results: Results, amount: int | str | None, order: Sequence[s
                 and _was_trained(cell)
             ]
             if cells:
-                columns = [_mean_of(cells, look_up, digits) for look_up, digits in _RECORDED.values()]
-                rows.append([plain(system), language, f"{len(cells)}", *columns])
+                rows.append([plain(system), language, f"{len(cells)}"])
+                recorded.append([_mean_of(cells, look_up, digits) for look_up, digits in _RECORDED.values()])
     if not rows:
         return None
-    table = [["", "language", "seeds", *_RECORDED], *rows]
-    filled = [column for column in zip(*table, strict=True) if set(column[1:]) != {NOTHING}]
-    titles, *rest = zip(*filled, strict=True)
-    return markdown_table(titles, rest)
+    columns = dict(zip(_RECORDED, zip(*recorded, strict=True), strict=True))
+    filled = {title: column for title, column in columns.items() if set(column) != {NOTHING}}
+    values = zip(*filled.values(), strict=True)
+    table = [[*row, *figures] for row, figures in zip(rows, values, strict=True)]
+    return markdown_table(["", "language", "seeds", *filled], table)
 
 
 def mean(results: Sequence[TestResult], measure: str) -> float | None:
