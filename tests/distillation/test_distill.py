@@ -140,7 +140,9 @@ def test_other_objectives_improve_a_saved_graft(
         assert made["objective"]["mean-pool"]["weight"] == 0.5
 
 
-@pytest.mark.parametrize("name", ["adversarial", "adversarial-alternating"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("adversarial", marks=pytest.mark.slow), "adversarial-alternating"]
+)
 def test_an_adversarial_run_trains_the_discriminator_and_reports_it(
     name: str, teacher_folder: Path, bitext: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

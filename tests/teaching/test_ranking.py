@@ -318,6 +318,7 @@ def test_without_mining(encoder_folder: Path, files: tuple[Path, Path, Path], tm
     assert (tmp_path / "taught" / "modules.json").exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(encoder_folder: Path, files: tuple[Path, Path, Path], tmp_path: Path) -> None:
     short = {**_QUICK, "steps": 6, "batch_size": 8, "held_back": 20}
     whole = teach_ranking(encoder_folder, *files, tmp_path / "whole", **short)
