@@ -219,6 +219,26 @@ def learned_pieces(file: Path) -> str:
     )
 
 
+def student_selection(file: Path) -> str:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    figures = ("translation MRR", "teacher overlap", "queries")
+    return _by_rows(
+        result,
+        f"**What says whether training helped**: for held-back pairs the rank of the translation, or the overlap with "
+        f"the teacher's ranking; before / after {result['steps']} steps of training with {result['pairs']:,} sentence "
+        f"pairs, in brackets the change in standard errors. Queries: MRR@10. {_HELD_BACK_QUERIES} p of the queries: "
+        "paired randomisation with Holm's correction.",
+        {
+            "training": "{training}",
+            **{
+                figure: f"{{{figure}[0]:.3f}} / {{{figure}[1]:.3f}} ({{{figure}, change in standard errors:+.1f}})"
+                for figure in figures
+            },
+            "p": "{p:.2g}",
+        },
+    )
+
+
 def _by_rows(result: dict[str, Any], said: str, columns: dict[str, str]) -> str:
     """Return what a table says and the table: head of each column, and how it is written from a row."""
     lines = [said, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]

@@ -26,6 +26,7 @@ TABLES = {
     "accents.json": quality_tables.accents,
     "term-weights.json": quality_tables.term_weights,
     "learned-pieces.json": quality_tables.learned_pieces,
+    "student-selection.json": quality_tables.student_selection,
     "bitext-cleaning.json": speed_tables.bitext_cleaning,
     "cleaned-bitext.json": quality_tables.cleaned_bitext,
     "query-encoding.json": speed_tables.query_encoding,
