@@ -177,7 +177,7 @@ def amount_in_words(results: Results, test: str, amount: int | str) -> str:
 
 def training_table(results: Results, amount: int | str | None, order: Sequence[str]) -> str | None:
     """Return means over seeds of what training recorded; None if nothing was trained."""
-    rows, recorded = [], []
+    rows = []
     for system in order:
         for language in sorted({cell.language for cell in results.done}):
             cells = [
@@ -187,15 +187,14 @@ def training_table(results: Results, amount: int | str | None, order: Sequence[s
                 and _was_trained(cell)
             ]
             if cells:
-                rows.append([plain(system), language, f"{len(cells)}"])
-                recorded.append([_mean_of(cells, look_up, digits) for look_up, digits in _RECORDED.values()])
+                means = {
+                    title: _mean_of(cells, look_up, digits) for title, (look_up, digits) in _RECORDED.items()
+                }
+                rows.append({"": plain(system), "language": language, "seeds": f"{len(cells)}", **means})
     if not rows:
         return None
-    columns = dict(zip(_RECORDED, zip(*recorded, strict=True), strict=True))
-    filled = {title: column for title, column in columns.items() if set(column) != {NOTHING}}
-    values = zip(*filled.values(), strict=True)
-    table = [[*row, *figures] for row, figures in zip(rows, values, strict=True)]
-    return markdown_table(["", "language", "seeds", *filled], table)
+    columns = [title for title in rows[0] if any(row[title] != NOTHING for row in rows)]
+    return markdown_table(columns, [[row[title] for title in columns] for row in rows])
 
 
 def mean(results: Sequence[TestResult], measure: str) -> float | None:
