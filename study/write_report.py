@@ -73,19 +73,25 @@ class Study:
         *,
         test: str = "all",
         pairs: str | None = None,
+        passages: str | None = None,
     ) -> dict[str, str]:
-        """Difference of two systems over all tests or on one, with the most pairs, or over all with fewer.
+        """Difference of two systems over all tests, on one, or on those with so many passages, or with fewer pairs.
 
         Keys: difference, interval, p (with Holm's correction, after "=" or "<"). The text may rely on a verdict.
         """
-        column, value = ("tests", test) if pairs is None else ("pairs; tests", f"{pairs};")
+        column, pattern = "tests", rf"{test}( \d+)?" if passages is None else rf"\d+ with {passages} passages"
+        if pairs is not None:
+            column, pattern = "pairs; tests", rf"{pairs}; \d+"
         row = self._row(
             column,
-            lambda row: row[""] == f"{first} against {second}" and row.get(column, "").split(" ")[0] == value,
+            lambda row: (
+                row[""] == f"{first} against {second}"
+                and re.fullmatch(pattern, row.get(column, "")) is not None
+            ),
         )
         if verdict not in (None, row["verdict"]):
             raise ValueError(
-                f"{self._folder}: {first} against {second}, {value}: {row['verdict']}, not {verdict}"
+                f"{self._folder}: {first} against {second}, {row[column]}: {row['verdict']}, not {verdict}"
             )
         p = row["p (Holm)"]
         return {

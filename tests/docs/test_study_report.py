@@ -36,7 +36,9 @@ REPORT = """# A study
 
 |  | tests | seeds | MRR@10 difference | 95 % interval | p | p (Holm) | verdict |
 |---|--:|--:|--:|--:|--:|--:|--:|
-| one against two | all 2 | 3 / 1 | +0.150 | [+0.100, +0.200] | <0.0001 | 0.0002 | better |
+| one against two | all 4 | 3 / 1 | +0.150 | [+0.100, +0.200] | <0.0001 | 0.0002 | better |
+| one against two | 2 with 5,362 passages | 3 / 1 | +0.250 | [+0.100, +0.400] | 0.001 | 0.003 | better |
+| one against two | 2 with 2,067 passages | 3 / 1 | +0.050 | [-0.100, +0.200] | 0.5 | 0.5 | not told apart |
 
 ## Amount of bitext
 
@@ -89,6 +91,8 @@ def test_every_figure_is_found_where_it_stands(
     assert study.effect("one", "two", "better") == over_all
     assert study.effect("one", "two", test="a")["p"] == "= 0.06"
     assert study.effect("one", "two", "not told apart", pairs="1,000")["p"] == "< 0.0001"
+    assert study.effect("one", "two", "better", passages="5,362")["p"] == "= 0.003"
+    assert study.effect("one", "two", passages="2,067")["difference"] == "+0.050"
     with pytest.raises(ValueError, match="one against two, a: not told apart, not better"):
         study.effect("one", "two", "better", test="a")
     for absent in (

@@ -29,6 +29,7 @@ language = "sw"
 passages = "passages.tsv"
 queries = "queries.tsv"
 judgements = "qrels.tsv"
+translations = "queries.en.tsv"
 
 [judged.wiki]
 queries = "wiki/{language}"
@@ -116,6 +117,16 @@ def test_the_teacher_can_be_somewhere_else(tmp_path: Path) -> None:
             "languages.sw.bitexts is not known. Did you mean bitext?",
         ),
         ('queries = "queries.tsv"', "", "tests.small: give either queries and judgements"),
+        (
+            'translations = "queries.en.tsv"',
+            "",
+            "systems.ceiling asks in English, and tests.small has no transl",
+        ),
+        (
+            "greedy = {",
+            'nllb = { kind = "translated", translator = "x", source = { swa = "swh_Latn" } }\ngreedy = {',
+            "systems.nllb.source has an unknown language 'swa'. Did you mean sw?",
+        ),
         ('title = "A study"', "", "title is missing"),
         ("steps = 9", 'steps = "9"', "systems.optical.steps is '9', which is no whole number"),
         ("steps = 9", "seed = 9", "systems.optical: there is no setting 'seed'"),

@@ -46,7 +46,7 @@ def results(tmp_path: Path, values: dict[tuple[str, str, int], list[float]]) -> 
 
 
 def compare(results: Results) -> Effects:
-    return effects(results, "all", [("optical", "greedy"), ("optical", "graft")], ["small", "large"])
+    return effects(results, "all", [("optical", "greedy"), ("optical", "graft")], [["small", "large"]])
 
 
 def averaged(values: dict[tuple[str, str, int], list[float]], test: str, system: str) -> NDArray[np.float64]:
@@ -95,6 +95,26 @@ def test_over_all_tests_each_test_counts_the_same(
     # A family of its own: the smaller of the two p-values is doubled, not multiplied by six.
     p_values = [effect.p_value for effect in found]
     assert [effect.adjusted_p_value for effect in found] == pytest.approx(step_down(p_values))
+
+
+def test_a_collection_is_compared_as_if_there_were_no_other(results: Results) -> None:
+    comparisons = [("optical", "greedy"), ("optical", "graft")]
+    found = effects(results, "all", comparisons, [["small", "large"], ["other pool"]])
+    alone = compare(results)
+    # What has one test is there already, as that test.
+    assert [effect.tests for effect in found.of_collections] == [("small", "large")] * 2
+    for effect, same in zip(found.of_collections, alone.of_all, strict=True):
+        assert (effect.difference, effect.interval, effect.p_value) == (
+            same.difference,
+            same.interval,
+            same.p_value,
+        )
+    assert not alone.of_collections
+    # With those over all tests, one family of four.
+    assert [effect.tests for effect in found.of_all] == [("small", "large", "other pool")] * 2
+    together = found.of_all + found.of_collections
+    p_values = [effect.p_value for effect in together]
+    assert [effect.adjusted_p_value for effect in together] == pytest.approx(step_down(p_values))
 
 
 def test_randomisation_over_strata_is_the_enumeration_of_all_signs() -> None:
@@ -146,7 +166,7 @@ def test_verdicts_need_a_corrected_p_below_the_level(tmp_path: Path) -> None:
     )
 
     def verdicts(comparisons: list[tuple[str, str]], tests: list[str]) -> list[tuple[float, str]]:
-        found = effects(results, None, comparisons, tests).of_tests
+        found = effects(results, None, comparisons, [tests]).of_tests
         return [(effect.adjusted_p_value, effect.verdict) for effect in found]
 
     assert verdicts([("good", "bad")], ["five"]) == [(1 / 16, "not told apart")]
@@ -157,7 +177,7 @@ def test_verdicts_need_a_corrected_p_below_the_level(tmp_path: Path) -> None:
 
 def test_systems_that_find_the_same_are_not_told_apart(tmp_path: Path) -> None:
     cells = [content(system, {"small": [0.5, 1.0, 0.1]}) for system in ("one", "two")]
-    (effect,) = effects(read_results(write(tmp_path, *cells)), None, [("one", "two")], ["small"]).of_all
+    (effect,) = effects(read_results(write(tmp_path, *cells)), None, [("one", "two")], [["small"]]).of_all
     assert (effect.difference, effect.interval, effect.p_value) == (0, (0, 0), 1)
     assert effect.verdict == "not told apart"
 
@@ -171,7 +191,7 @@ def test_a_question_asked_in_two_tests_is_one_chance(tmp_path: Path) -> None:
         content("one", {"hi": better, "th": worse}, questions="xquad"),
         content("two", {"hi": zero, "th": zero}, questions="xquad"),
     ]
-    (effect,) = effects(read_results(write(tmp_path, *cells)), None, [("one", "two")], ["hi", "th"]).of_all
+    (effect,) = effects(read_results(write(tmp_path, *cells)), None, [("one", "two")], [["hi", "th"]]).of_all
     assert effect.difference == pytest.approx(0.5)
     assert effect.p_value == pytest.approx(1 / 16)
     assert effect.interval == pytest.approx((0.5, 0.5))
@@ -186,7 +206,7 @@ def test_comparisons_without_cells_are_named(tmp_path: Path) -> None:
         )
     )
     comparisons = [("graft", "bm25"), ("optical", "graft"), ("graft", "bm25")]
-    found = effects(results, "all", comparisons, ["small", "large"])
+    found = effects(results, "all", comparisons, [["small", "large"]])
     # Named twice, compared once.
     assert [(effect.first, effect.tests) for effect in found.of_tests] == [("graft", ("small",))]
     assert [(effect.first, effect.tests) for effect in found.of_all] == [("graft", ("small",))]

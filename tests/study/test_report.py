@@ -21,7 +21,7 @@ LEVELS = {"ceiling": 1.0, "bm25": 0.1, "optical": 0.7, "greedy": 0.3}
 TRAINED = ("optical", "greedy")
 SETTINGS: dict[str, Any] = {
     "title": "All against all",
-    "main_tests": ["afriqa", "ciral"],
+    "main_tests": {"afriqa": "wikipedia", "ciral": "news"},
     "comparisons": [("optical", "greedy"), ("bm25", "optical"), ("optical", "translated")],
     "order": ["ceiling", "bm25", "greedy", "optical", "translated"],
     "ceiling": "ceiling",
@@ -154,6 +154,16 @@ def test_each_family_is_corrected_for_its_own_number(text: str, values: Values) 
     assert "afriqa-large" not in significance
 
 
+def test_tests_with_the_same_passages_are_a_collection(folder: Path, text: str) -> None:
+    assert "5,362 passages" not in text
+    tests = {"afriqa": "wikipedia", "ciral": "wikipedia", "afriqa-large": "news"}
+    for heading, wanted in (
+        ("Answer", "over 2 tests with 5,362 passages"),
+        ("Significance", "| 2 with 5,362 passages |"),
+    ):
+        assert section(report(folder, main_tests=tests), heading).count(wanted) == 2
+
+
 def test_missing_comparisons_are_named(text: str) -> None:
     significance = section(text, "Significance")
     assert "- optical against translated on afriqa: no cell of translated" in significance
@@ -161,7 +171,7 @@ def test_missing_comparisons_are_named(text: str) -> None:
 
 
 def test_a_main_test_without_results_is_not_passed_over(folder: Path) -> None:
-    text = report(folder, main_tests=["afriqa", "ciral", "yoruba"])
+    text = report(folder, main_tests={"afriqa": "wikipedia", "ciral": "news", "yoruba": "wikipedia"})
     assert "over 2 of the 3 tests" in section(text, "Answer")
     assert "Tests without results: yoruba." in section(text, "Cells")
 

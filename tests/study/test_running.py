@@ -194,9 +194,23 @@ def test_runs_that_are_not_kept_are_made_again_to_be_combined(toy: Toy) -> None:
     run(toy)
     shutil.rmtree(toy.output / "runs")
     both = 'both = { kind = "fused", systems = ["bm25", "psq"] }\n'
-    toy.declare(CHEAP + both, **CHEAP_ONLY, **ONE_AMOUNT, **{"seeds = [0, 1]": "seeds = [0]"})
+    whole = 'whole = { kind = "fused", systems = ["both", "bm25"] }\n'
+    toy.declare(CHEAP + both + whole, **CHEAP_ONLY, **ONE_AMOUNT, **{"seeds = [0, 1]": "seeds = [0]"})
     assert run_study(toy.config, toy.output, data=toy.folder).failed == []
     assert "tests" in toy.cell("toy--both--all--seed0")
+    # What is combined of what is combined, too.
+    shutil.rmtree(toy.output / "runs")
+    toy.output.joinpath("cells", "toy--whole--all--seed0.json").unlink()
+    assert run_study(toy.config, toy.output, data=toy.folder).failed == []
+    assert "tests" in toy.cell("toy--whole--all--seed0")
+    # A part whose runs cannot be made again is no worse for it.
+    shutil.rmtree(toy.output / "runs")
+    toy.output.joinpath("cells", "toy--whole--all--seed0.json").unlink()
+    toy.output.joinpath("runs", "toy--psq--all--toy.run").mkdir(parents=True)
+    failed = run_study(toy.config, toy.output, data=toy.folder).failed
+    assert failed == ["toy--psq--all", "toy--both--all--seed0", "toy--whole--all--seed0"]
+    assert "tests" in toy.cell("toy--psq--all")
+    assert "error" in toy.cell("toy--whole--all--seed0")
 
 
 def test_a_failing_cell_is_recorded_and_the_others_are_made(toy: Toy) -> None:
@@ -337,8 +351,13 @@ def test_an_output_that_is_a_file(toy: Toy) -> None:
         run(toy)
 
 
+def processes_of(toy: Toy) -> list[list[str]]:
+    processes = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return [line for line in processes if str(toy.output) in line]
+
+
 @pytest.mark.parametrize(
-    "signal_number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+    "signal_number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
 )
 def test_stopped_from_outside(toy: Toy, signal_number: int) -> None:
     """Nothing is recorded as failed, no process is left, and the same command goes on."""
@@ -362,10 +381,14 @@ def test_stopped_from_outside(toy: Toy, signal_number: int) -> None:
         time.sleep(0.2)
     study.send_signal(signal_number)
     _, said = study.communicate(timeout=60)
-    assert study.returncode == 130
-    assert b"Stopped; nothing half-written is left" in said
+    if signal_number != signal.SIGKILL:
+        assert study.returncode == 130
+        assert b"Stopped; nothing half-written is left" in said
+        assert not processes_of(toy)
+    # Those of a study that had no time for it notice that it is gone.
+    while processes_of(toy) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not processes_of(toy)
     assert toy.cells() == ["toy--zero-shot"]
-    processes = (process.cmdline() for process in psutil.process_iter(["cmdline"]) if process.is_running())
-    assert not [line for line in processes if str(toy.output) in line]
     toy.declare(CHEAP, **CHEAP_ONLY, **ONE_AMOUNT)
     assert run_study(toy.config, toy.output, data=toy.folder).done == 2

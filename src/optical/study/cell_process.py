@@ -9,6 +9,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -23,6 +25,7 @@ def main(config: str, output: str, teacher: str) -> None:
     warnings.simplefilter("ignore")
     # An ordinary exit, so that nothing half-written stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     fresh = torch.initial_seed()
     folder = StudyFolder(Path(output))
@@ -43,6 +46,13 @@ def main(config: str, output: str, teacher: str) -> None:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             print(cell.name, file=answers, flush=True)
+
+
+def _end_without(study: int) -> None:
+    """End this process when that of the study is gone, killed perhaps: the next one would make the same cell."""
+    while os.getppid() == study:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _write_to(log: Path) -> None:

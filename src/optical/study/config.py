@@ -2,11 +2,10 @@
 
 import re
 import sys
-import types
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from optical.errors import OpticalError
 from optical.study.judged_queries import JudgedSet
@@ -14,6 +13,8 @@ from optical.study.kinds import KINDS
 from optical.study.names import nearest
 from optical.study.system_kind import SystemKind
 from optical.study.trained_kinds import Supervised
+from optical.study.typed_tables import made_of_table, require_type
+from optical.study.untrained_kinds import Translated
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -141,7 +142,7 @@ def _study(content: dict[str, Any]) -> Study:
     made = dict(content)
     for name, part in (("languages", Language), ("tests", Test), ("judged", JudgedSet)):
         made[name] = {
-            key: _make(part, table, f"{name}.{key}")
+            key: made_of_table(part, table, f"{name}.{key}")
             for key, table in _table_of_tables(content.get(name, {}), name).items()
         }
     shared = content.get("distillation", {})
@@ -151,7 +152,7 @@ def _study(content: dict[str, Any]) -> Study:
         name: _system(name, table, shared)
         for name, table in _table_of_tables(content.get("systems", {}), "systems").items()
     }
-    study: Study = _make(Study, made, "")
+    study: Study = made_of_table(Study, made, "")
     for name in ("languages", "tests", "systems", "seeds", "amounts"):
         if not getattr(study, name):
             raise OpticalError(f"{name} is empty. Name at least one.")
@@ -174,11 +175,9 @@ def _system(name: str, table: Mapping[str, Any], shared: Mapping[str, Any]) -> S
         rest = {**{key: value for key, value in rest.items() if key in own}, "settings": settings}
         types_of = get_type_hints(KINDS[kind].settings_of)
         for setting, value in settings.items():
-            if setting in types_of and not _fits(value, types_of[setting]):
-                raise OpticalError(
-                    f"systems.{name}.{setting} is {value!r}, which is no {_describe(types_of[setting])}. Mend it."
-                )
-    made: SystemKind = _make(KINDS[kind], rest, f"systems.{name}")
+            if setting in types_of:
+                require_type(value, types_of[setting], f"systems.{name}.{setting}")
+    made: SystemKind = made_of_table(KINDS[kind], rest, f"systems.{name}")
     return made
 
 
@@ -221,6 +220,20 @@ def _check_names(study: Study) -> None:
         earlier.append(name)
         if isinstance(system, Supervised):
             _check_judged(name, system, study)
+        if isinstance(system, Translated):
+            for language in system.source:
+                if language not in study.languages:
+                    raise OpticalError(
+                        f"systems.{name}.source has an unknown language {language!r}. "
+                        f"{nearest(language, study.languages)}"
+                    )
+        if system.asks_in_english:
+            for test_name, test in study.tests.items():
+                if not (test.translations or test.parallel_questions):
+                    raise OpticalError(
+                        f"systems.{name} asks in English, and tests.{test_name} has no translations. Add them, or "
+                        "remove the system."
+                    )
     for amount in study.amounts:
         if amount != "all" and (not isinstance(amount, int) or amount < 1):
             raise OpticalError(f'amounts has {amount!r}. Give numbers of sentence pairs from 1 up, or "all".')
@@ -242,60 +255,3 @@ def _table_of_tables(value: Any, name: str) -> dict[str, dict[str, Any]]:
     if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
         raise OpticalError(f"{name} must be tables, as in [{name}.NAME].")
     return value
-
-
-def _make(what: Any, table: Mapping[str, Any], place: str) -> Any:
-    """Make the dataclass ``what`` of a table, whose fields and types must be its own."""
-    prefix = f"{place}." if place else ""
-    types_of = get_type_hints(what)
-    known = [each.name for each in fields(what) if each.init]
-    for name, value in table.items():
-        if name not in known:
-            raise OpticalError(f"{prefix}{name} is not known. {nearest(name, known)}")
-        if not _fits(value, types_of[name]):
-            raise OpticalError(
-                f"{prefix}{name} is {value!r}, which is no {_describe(types_of[name])}. Mend it."
-            )
-    for each in fields(what):
-        if each.init and each.name not in table and each.default is each.default_factory is MISSING:
-            raise OpticalError(f"{prefix}{each.name} is missing. Add it.")
-    try:
-        return what(**table)
-    except OpticalError as error:
-        raise OpticalError(f"{place}: {error}") from error
-
-
-def _fits(value: Any, expected: Any) -> bool:
-    origin, inner = get_origin(expected), get_args(expected)
-    if expected is Any or expected is SystemKind:
-        return True
-    if origin is list:
-        return isinstance(value, list) and all(_fits(each, inner[0]) for each in value)
-    if origin is dict:
-        return isinstance(value, dict) and all(_fits(each, inner[1]) for each in value.values())
-    if origin is Literal:
-        return value in inner
-    if origin in (Union, types.UnionType):
-        return any(_fits(value, each) for each in inner)
-    if expected is float:
-        expected = (float, int)
-    # In Python True is an int; in a configuration it is a slip.
-    return isinstance(value, expected) and not (isinstance(value, bool) and expected is not bool)
-
-
-def _describe(expected: Any) -> str:
-    origin, inner = get_origin(expected), get_args(expected)
-    if origin is list:
-        return f"list of {_describe(inner[0])}"
-    if origin is Literal:
-        return "one of " + ", ".join(map(repr, inner))
-    if origin in (Union, types.UnionType):
-        return " or ".join(_describe(each) for each in inner)
-    return {
-        str: "text",
-        types.NoneType: "nothing",
-        int: "whole number",
-        bool: "true or false",
-        float: "number",
-        dict: "table",
-    }.get(origin or expected, str(expected))

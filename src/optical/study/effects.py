@@ -56,16 +56,18 @@ class Effect:
 
 @dataclass(frozen=True)
 class Effects:
-    """Two families, each corrected for its own number.
+    """Two families, each corrected for its own number: of single tests, and of several.
 
     Attributes:
         of_tests: comparison x test, comparison by comparison.
         of_all: one for each comparison, over all its tests.
+        of_collections: comparison x collection, over the tests of each; in one family with ``of_all``.
         left_out: comparison and test that lack cells of a system, and which.
     """
 
     of_tests: list[Effect]
     of_all: list[Effect]
+    of_collections: list[Effect]
     left_out: list[str]
 
 
@@ -73,23 +75,35 @@ def effects(
     results: Results,
     amount: int | str | None,
     comparisons: Sequence[tuple[str, str]],
-    tests: Sequence[str],
+    collections: Sequence[Sequence[str]],
 ) -> Effects:
-    """Compare pairs of systems at one amount of bitext, on each test and over all of ``tests``."""
-    found: list[_Member] = []
-    macro: list[_Member] = []
+    """Compare pairs of systems at one amount of bitext: on each test, over all, and over the tests of each collection.
+
+    Args:
+        results: of the study.
+        amount: of bitext.
+        comparisons: pairs of systems; a pair that is named twice is compared once.
+        collections: tests by what they search in. Where there is only one, or with cells of both systems for only one
+            test of it, there is nothing to say about it by itself.
+    """
+    tests = [test for collection in collections for test in collection]
+    each: list[_Member] = []
+    over_all: list[_Member] = []
+    over_collections: list[_Member] = []
     left_out: list[str] = []
     for first, second in dict.fromkeys(comparisons):
-        complete = []
         for test in tests:
             missing = [name for name in (first, second) if not results.seeds(test, name, amount)]
             if missing:
                 left_out.append(f"{first} against {second} on {test}: no cell of {' and '.join(missing)}")
             else:
-                complete.append(test)
-        found += [(first, second, amount, (test,)) for test in complete]
-        macro += [(first, second, amount, tuple(complete))] if complete else []
-    return Effects(_family(results, found), _family(results, macro), left_out)
+                each.append((first, second, amount, (test,)))
+        whole = _over(results, amount, first, second, tests)
+        over_all += whole
+        parts = [part for some in collections for part in _over(results, amount, first, second, some)]
+        over_collections += [part for part in parts if part not in whole and len(part[-1]) > 1]
+    of_several = _family(results, over_all + over_collections)
+    return Effects(_family(results, each), of_several[: len(over_all)], of_several[len(over_all) :], left_out)
 
 
 def effects_of_amounts(
@@ -105,14 +119,8 @@ def effects_of_amounts(
     members: list[_Member] = []
     for amount in amounts:
         for first, second in dict.fromkeys(comparisons):
-            if not (results.reads_bitext(first) or results.reads_bitext(second)):
-                continue
-            complete = [
-                test
-                for test in tests
-                if results.seeds(test, first, amount) and results.seeds(test, second, amount)
-            ]
-            members += [(first, second, amount, tuple(complete))] if complete else []
+            if results.reads_bitext(first) or results.reads_bitext(second):
+                members += _over(results, amount, first, second, tests)
     return _family(results, members)
 
 
@@ -169,6 +177,14 @@ def _family(results: Results, members: Sequence[_Member]) -> list[Effect]:
         )
         for (first, second, amount, tests), strata, number in zip(members, differences, p_values, strict=True)
     ]
+
+
+def _over(
+    results: Results, amount: int | str | None, first: str, second: str, tests: Sequence[str]
+) -> list[_Member]:
+    """Return the comparison over the tests with cells of both systems, if there are any."""
+    complete = [test for test in tests if all(results.seeds(test, name, amount) for name in (first, second))]
+    return [(first, second, amount, tuple(complete))] if complete else []
 
 
 def _differences(

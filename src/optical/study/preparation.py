@@ -171,10 +171,12 @@ def _with_teacher(test: Test, data: Path, work: Path, teacher: MultiVectorEncode
         )
     distinct = sorted(set(zip(pairs.english, pairs.foreign, strict=True)))
     drawn = random.Random(0).sample(distinct, min(test.sample, len(distinct)))
-    translations = {str(number): english for number, (english, _) in enumerate(drawn)}
+    # With the language, as the same number in another is another question.
+    ids = [f"{test.language}-{number}" for number in range(len(drawn))]
+    translations = {query: english for query, (english, _) in zip(ids, drawn, strict=True)}
     best = EncoderSearch(teacher, passages_by_id(str(passages), teacher, work)).rank(translations, 1)
     return _prepared(
-        {str(number): foreign for number, (_, foreign) in enumerate(drawn)},
+        {query: foreign for query, (_, foreign) in zip(ids, drawn, strict=True)},
         translations,
         {query: dict.fromkeys(ranking, 1) for query, ranking in best.items()},
         passages,

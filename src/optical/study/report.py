@@ -9,7 +9,14 @@ from optical.errors import OpticalError
 from optical.files import replace_file
 from optical.study.cells import StudyFolder
 from optical.study.config import read_study
-from optical.study.effects import RESAMPLES, SIGNIFICANT, Effect, Effects, effects, effects_of_amounts
+from optical.study.effects import (
+    RESAMPLES,
+    SIGNIFICANT,
+    Effect,
+    Effects,
+    effects,
+    effects_of_amounts,
+)
 from optical.study.plots import require_matplotlib, write_plots
 from optical.study.results import MEASURE, Results, read_results
 from optical.study.tables import (
@@ -47,7 +54,7 @@ def report_study(config: str | Path, output: str | Path) -> Path:
     return write_report(
         folder.folder,
         title=study.title,
-        main_tests=[name for name, test in study.tests.items() if test.counts],
+        main_tests={name: test.passages for name, test in study.tests.items() if test.counts},
         comparisons=[(first, second) for first, second in study.comparisons],
         order=list(study.systems),
         ceiling=study.ceiling or None,
@@ -68,7 +75,7 @@ def write_report(
     folder: Path,
     *,
     title: str,
-    main_tests: Sequence[str],
+    main_tests: Mapping[str, str],
     comparisons: Sequence[tuple[str, str]],
     order: Sequence[str],
     ceiling: str | None,
@@ -82,7 +89,8 @@ def write_report(
     Args:
         folder: of the study.
         title: heading.
-        main_tests: the tests that count for the answer and its corrections; others are only shown.
+        main_tests: the tests that count for the answer and its corrections, and what each searches in: differences are
+            given over all of them, and over those with the same passages. Others are only shown.
         comparisons: pairs of systems whose difference is tested.
         order: systems to report, in the order of the tables.
         ceiling: the system that others are expressed as a share of; None = none.
@@ -101,32 +109,33 @@ def write_report(
         raise OpticalError(
             f"No cell in {folder / 'cells'} of a declared system was measured on a test. Run the study first."
         )
-    amount, tests = results.largest_amount, ordered_tests(results, main_tests)
+    main = list(main_tests)
+    amount, tests = results.largest_amount, ordered_tests(results, main)
     counting = [test for test in tests if test in main_tests]
-    compared = effects(results, amount, comparisons, counting)
+    compared = effects(results, amount, comparisons, _collections(counting, main_tests))
     pictures = write_plots(folder / "figures", results, tests=tests, order=order, ceiling=ceiling)
     sections = [
         f"# {plain(title)}",
         f"Made by:\n\n```sh\n{command}\n```",
         "## Cells",
-        _cells(results, main_tests, len(plan)),
-        tests_table(results, main_tests),
+        _cells(results, main, len(plan)),
+        tests_table(results, main),
         "## Answer",
-        _answer(compared, len(main_tests)),
+        _answer(compared, len(main_tests), results),
         f"## Systems{_at(amount)}",
         f"{MEASURE}: mean ± sample standard deviation over seeds where there are several. The best of a column is bold"
         + (f", {plain(ceiling)} aside." if ceiling else "."),
-        main_table(results, amount, order, main_tests, ceiling),
+        main_table(results, amount, order, main, ceiling),
         _picture(pictures, "systems"),
     ]
     if ceiling:
         sections += [
             f"Share of {plain(ceiling)} in {MEASURE}, averaged over the tests that count:",
-            shares_table(results, amount, order, main_tests, ceiling),
+            shares_table(results, amount, order, main, ceiling),
         ]
     for test in tests:
         sections += [f"### {plain(test)}", details_table(results, test, amount, order)]
-    sections += ["## Significance", *_significance(compared, amount)]
+    sections += ["## Significance", *_significance(compared, amount, results)]
     if "amounts" in pictures:
         smaller = effects_of_amounts(results, results.amounts[:-1], comparisons, counting)
         sections += [
@@ -177,18 +186,29 @@ def _cells(results: Results, main_tests: Sequence[str], expected: int) -> str:
     return "\n".join(lines)
 
 
-def _answer(found: Effects, tests: int) -> str:
-    lines = [f"- {_sentence(effect, tests)}" for effect in found.of_all]
-    if not lines:
-        lines = ["No comparison has cells of both its systems."]
-    return "\n".join(lines)
+def _answer(found: Effects, tests: int, results: Results) -> str:
+    lines = []
+    for effect in found.of_all:
+        lines.append(f"- {_sentence(effect, _all_tests(len(effect.tests), tests))}")
+        lines += [
+            f"    - {_sentence(part, _of_collection(part, results, ' tests with '))}"
+            for part in found.of_collections
+            if (part.first, part.second) == (effect.first, effect.second)
+        ]
+    return "\n".join(lines) or "No comparison has cells of both its systems."
 
 
-def _sentence(effect: Effect, tests: int) -> str:
-    count = len(effect.tests)
-    over = f"the {tests} tests" if count == tests else f"{count} of the {tests} tests"
+def _all_tests(count: int, tests: int) -> str:
     if tests == 1:
-        over = "the one test"
+        return "the one test"
+    return f"the {tests} tests" if count == tests else f"{count} of the {tests} tests"
+
+
+def _of_collection(effect: Effect, results: Results, between: str) -> str:
+    return f"{len(effect.tests)}{between}{results.test(effect.tests[0]).passages:,} passages"
+
+
+def _sentence(effect: Effect, over: str) -> str:
     return (
         f"{plain(effect.first)} against {plain(effect.second)}: {effect.difference:+.3f} {MEASURE} over {over} "
         f"(95 % interval {interval(effect.interval)}; p {_equals(effect.p_value)}, Holm-corrected "
@@ -196,9 +216,11 @@ def _sentence(effect: Effect, tests: int) -> str:
     )
 
 
-def _significance(found: Effects, amount: int | str | None) -> list[str]:
+def _significance(found: Effects, amount: int | str | None, results: Results) -> list[str]:
     if not found.of_all:
         return ["Nothing to compare.", _left_out(found)]
+    of_several = found.of_all + found.of_collections
+    collections = ", and over those with the same passages" if found.of_collections else ""
     return [
         f"Differences of {MEASURE} averaged over seeds{_at(amount)}. Intervals: {RESAMPLES:,} bootstrap resamples of "
         "the queries' differences. p: two-sided paired randomisation test over the queries. Both take the trained "
@@ -206,13 +228,29 @@ def _significance(found: Effects, amount: int | str | None) -> list[str]:
         f"A verdict needs a corrected p below {SIGNIFICANT}.",
         f"On each test; Holm's correction is for all {len(found.of_tests)} rows of this table:",
         effects_table(found.of_tests, "tests", lambda effect: plain(effect.tests[0])),
-        "Over all tests: the mean of the tests' differences, each test counting the same; queries are resampled, and "
-        "signs flipped, within their test, and together where tests ask the same questions. "
+        f"Over all tests{collections}: the mean of the tests' differences, each test counting the same; queries are "
+        "resampled, and signs flipped, within their test, and together where tests ask the same questions. "
         "These rows are a family of their own, so Holm's correction is for the "
-        f"{len(found.of_all)} rows of this table:",
-        effects_table(found.of_all, "tests", lambda effect: f"all {len(effect.tests)}"),
+        f"{len(of_several)} rows of this table:",
+        effects_table(
+            of_several,
+            "tests",
+            lambda effect: (
+                f"all {len(effect.tests)}"
+                if effect in found.of_all
+                else _of_collection(effect, results, " with ")
+            ),
+        ),
         _left_out(found),
     ]
+
+
+def _collections(tests: Sequence[str], passages: Mapping[str, str]) -> list[list[str]]:
+    """Return the tests by what they search in."""
+    collections: dict[str, list[str]] = {}
+    for test in tests:
+        collections.setdefault(passages[test], []).append(test)
+    return list(collections.values())
 
 
 def _at_smaller_amounts(found: Sequence[Effect]) -> list[str]:

@@ -84,14 +84,13 @@ def run_study(
                     report(f"Judged {name}, {language}: {said}")
             cells = {cell: identity(cell, study, prepared) for cell in cells_of(study, prepared)}
             waiting = [cell for cell in cells if not _is_done(cell, folder, cells[cell], recompute=recompute)]
-            for cell in list(waiting):
-                # Results are kept without their runs where space is short; to combine them, they are made again.
+            # Results are kept without their runs where space is short; to combine them, they are made again.
+            for cell in waiting:
                 lacking = (part for part in parts_of(cell, study) if not _has_runs(part, folder, study))
-                waiting += [part for part in lacking if part not in waiting]
+                waiting.extend(part for part in lacking if part not in waiting)
             _write_plan(folder, cells, prepared)
             report(f"{len(cells) - len(waiting)} of {len(cells)} cells are there.")
-            runner = _Runner(config, folder, study.teacher, cells, workers, until, report)
-            return runner.run(waiting, {cell: parts_of(cell, study) for cell in cells})
+            return _Runner(config, folder, study, cells, workers, until, report).run(waiting)
     except Timeout as error:
         raise OpticalError(
             f"Another process is at work in {folder.folder}. Wait for it, or choose another output."
@@ -131,7 +130,7 @@ def _recorded(cell: Cell, folder: StudyFolder) -> dict[str, Any] | None:
 
 
 def _has_runs(cell: Cell, folder: StudyFolder, study: Study) -> bool:
-    return all(folder.run(cell, test).exists() for test in study.tests_of(cell.language))
+    return all(folder.run(cell, test).is_file() for test in study.tests_of(cell.language))
 
 
 class _Runner:
@@ -141,16 +140,17 @@ class _Runner:
         self,
         config: str | Path,
         folder: StudyFolder,
-        teacher: str,
+        study: Study,
         identities: dict[Cell, dict[str, str]],
         workers: int,
         until: float | None,
         report: Callable[[str], None],
     ) -> None:
         self._folder = folder
+        self._study = study
         self._identities = identities
         threads = max(1, (os.cpu_count() or 1) // workers)
-        self._workers = [CellWorker(config, folder, teacher, threads) for _ in range(workers)]
+        self._workers = [CellWorker(config, folder, study.teacher, threads) for _ in range(workers)]
         # The last one first, whose process is there already.
         self._idle: queue.LifoQueue[CellWorker] = queue.LifoQueue()
         for worker in self._workers:
@@ -160,8 +160,10 @@ class _Runner:
         self._stopped = threading.Event()
         self.progress = Progress()
 
-    def run(self, waiting: list[Cell], parts: dict[Cell, list[Cell]]) -> Progress:
-        combined = [cell for cell in waiting if parts[cell]]
+    def run(self, waiting: list[Cell]) -> Progress:
+        parts = {cell: parts_of(cell, self._study) for cell in self._identities}
+        # In the order of the systems, of which each is declared after its parts.
+        combined = [cell for cell in parts if parts[cell] and cell in waiting]
         # What failed would fail again first in every slice of a study, and leave no time for the others.
         single = sorted(
             (cell for cell in waiting if not parts[cell]), key=lambda cell: _has_failed(cell, self._folder)
@@ -176,7 +178,7 @@ class _Runner:
                     raise
             # They take next to no time, and one may be part of the next.
             for cell in combined:
-                lacking = [part.name for part in parts[cell] if not self._is_made(part)]
+                lacking = [part.name for part in parts[cell] if not self._can_be_combined(part)]
                 if lacking and not self._out_of_time():
                     self._fail(cell, f"{' and '.join(lacking)} is not there to be combined")
                 else:
@@ -188,6 +190,9 @@ class _Runner:
 
     def _is_made(self, cell: Cell) -> bool:
         return _is_done(cell, self._folder, self._identities[cell], recompute=True)
+
+    def _can_be_combined(self, cell: Cell) -> bool:
+        return self._is_made(cell) and _has_runs(cell, self._folder, self._study)
 
     def _make(self, cell: Cell) -> None:
         if self._out_of_time():
@@ -212,7 +217,9 @@ class _Runner:
         self._report(f"{cell.name}: done in {time.monotonic() - started:.0f} s ({self.progress.done} done)")
 
     def _fail(self, cell: Cell, error: str) -> None:
-        write_cell(self._folder.cell(cell), cell, self._identities[cell], {"error": error})
+        # One that was only to have its runs made again keeps its result.
+        if not self._is_made(cell):
+            write_cell(self._folder.cell(cell), cell, self._identities[cell], {"error": error})
         self.progress.failed.append(cell.name)
         self._report(f"{cell.name}: failed ({error}); see {self._folder.log(cell)}")
 

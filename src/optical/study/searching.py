@@ -20,10 +20,19 @@ SEARCHING = (
     "supervision/passage_vectors.py",
     "rivals/encoder_search.py",
 )
-TABLE = ("bitext/translation_table.py",)
-DISTILLATION = (*SEARCHING, *TABLE, "transport", "objectives", "distillation")
-LEXICAL = (*MEASURING, "bitext/words.py", "rivals/lexical.py")
-TRANSLATION = (*SEARCHING, *LEXICAL, "rivals/translation.py")
+WORDS = ("bitext/words.py", "bitext/characters.py")
+TABLE = ("bitext/bitext.py", "bitext/translation_table.py")
+DISTILLATION = (
+    *SEARCHING,
+    *TABLE,
+    *WORDS,
+    "bitext/coverage.py",
+    "transport",
+    "objectives",
+    "distillation",
+)
+LEXICAL = (*MEASURING, *WORDS, "rivals/lexical.py")
+TRANSLATION = (*SEARCHING, *LEXICAL, "rivals/translation.py", "rivals/translation_models.py")
 
 
 def searching(place: Workplace, encoder: MultiVectorEncoder) -> Callable[[str], System]:

@@ -246,6 +246,8 @@ _RECORDED: dict[str, tuple[Callable[[CellResult], Any], int]] = {
     "teacher overlap after": (lambda cell: _recorded(cell, "development_after", "teacher_overlap"), 3),
     "translation MRR before": (lambda cell: _recorded(cell, "development_before", "translation_mrr"), 3),
     "translation MRR after": (lambda cell: _recorded(cell, "development_after", "translation_mrr"), 3),
+    "language probe before": (lambda cell: _recorded(cell, "development_before", "language_probe"), 3),
+    "language probe after": (lambda cell: _recorded(cell, "development_after", "language_probe"), 3),
     "discriminator accuracy": (_discriminator_accuracy, 3),
     "chrF": (lambda cell: _recorded(cell, "chrF"), 1),
 }

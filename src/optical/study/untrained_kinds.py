@@ -16,6 +16,7 @@ from optical.study.searching import (
     SEARCHING,
     TABLE,
     TRANSLATION,
+    WORDS,
     search_with_artefact,
     searching,
     translating,
@@ -112,9 +113,9 @@ class StructuredQueries(SystemKind):
     code = (
         *MEASURING,
         *TABLE,
+        *WORDS,
         "bitext/query_translations.py",
         "bitext/structured_queries.py",
-        "bitext/words.py",
         "rivals/structured_queries.py",
     )
 
