@@ -7,6 +7,10 @@ from types import ModuleType
 
 import pytest
 
+from optical.distillation import Settings
+from optical.study.config import read_study
+from optical.study.trained_kinds import Distilled
+
 STUDY = Path(__file__).parents[2] / "study"
 
 REPORT = """# A study
@@ -107,3 +111,24 @@ def test_every_figure_is_found_where_it_stands(
     (cells.parent / "report.md").write_text(REPORT.format(expected=5), encoding="utf-8")
     with pytest.raises(ValueError, match="x lacks cells"):
         write_report.Study("x")
+
+
+def rates(settings: Settings) -> tuple[float, ...]:
+    return settings.embedding_learning_rate, settings.learning_rate, settings.discriminator_learning_rate
+
+
+@pytest.mark.parametrize("study", ["all-pairs", "full"])
+def test_learning_rates_are_those_that_the_tuning_chose(study: str) -> None:
+    best: dict[str, tuple[float, Settings]] = {}
+    for file in (STUDY / "results" / "tuning" / "cells").glob("*.json"):
+        cell = json.loads(file.read_text(encoding="utf-8"))
+        if (settings := cell["made"].get("settings")) and "best_step" in cell["made"]:
+            found = cell["tests"]["development-sw"]["figures"]["MRR@10"], Settings(**settings)
+            best[settings["objective"]] = max(
+                best.get(settings["objective"], found), found, key=lambda each: each[0]
+            )
+    systems = read_study(STUDY / f"{study}.toml").systems.values()
+    distilled = [Settings(**system.settings) for system in systems if isinstance(system, Distilled)]
+    for settings in distilled:
+        if settings.student == "graft":
+            assert rates(settings) == rates(best[settings.objective][1]), settings.objective
