@@ -79,7 +79,9 @@ class Study:
 
         Keys: difference, interval, p (with Holm's correction, after "=" or "<"). The text may rely on a verdict.
         """
-        column, pattern = "tests", rf"{test}( \d+)?" if passages is None else rf"\d+ with {passages} passages"
+        column, pattern = "tests", rf"{re.escape(test)}( \d+)?"
+        if passages is not None:
+            pattern = rf"\d+ with {passages} passages"
         if pairs is not None:
             column, pattern = "pairs; tests", rf"{pairs}; \d+"
         row = self._row(

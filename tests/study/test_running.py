@@ -300,6 +300,8 @@ def test_a_test_of_parallel_questions(toy: Toy, tiny_teacher: MultiVectorEncoder
     result = toy.cell("toy--ceiling")["tests"]["toy"]
     assert (result["queries"], result["figures"]["MRR@10"]) == (30, 1)
     asked = PreparedTest.load(toy.output / "work" / "test-toy.json")
+    # With the language, as another's have the same numbers.
+    assert set(asked.queries) == {f"toy-{number}" for number in range(30)}
     assert not set(asked.queries.values()) & {line.split("\t")[1] for line in lines[:10]}
 
     (toy.folder / "pairs.tsv").write_text("\n".join(lines[:10]) + "\n", encoding="utf-8")
@@ -357,7 +359,12 @@ def processes_of(toy: Toy) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "signal_number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+    "signal_number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
 )
 def test_stopped_from_outside(toy: Toy, signal_number: int) -> None:
     """Nothing is recorded as failed, no process is left, and the same command goes on."""

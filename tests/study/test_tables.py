@@ -134,8 +134,12 @@ def test_training_is_averaged_over_seeds_of_the_largest_amount(tmp_path: Path) -
         made = {
             "seconds": 1000 + 100 * seed,
             "best_step": 200 + 20 * seed,
-            "development_before": {"translation_mrr": 0.1, "teacher_overlap": 0.2},
-            "development_after": {"translation_mrr": 0.5 + 0.2 * seed, "teacher_overlap": 0.25 + 0.1 * seed},
+            "development_before": {"translation_mrr": 0.1, "teacher_overlap": 0.2, "language_probe": 0.7},
+            "development_after": {
+                "translation_mrr": 0.5 + 0.2 * seed,
+                "teacher_overlap": 0.25 + 0.1 * seed,
+                "language_probe": 0.6 - 0.1 * seed,
+            },
             "objective": {"formula": "optical", **objective},
         }
         return content("student", {"one": [0.5]}, amount=amount, seed=seed, made=made)
@@ -167,10 +171,12 @@ def test_training_is_averaged_over_seeds_of_the_largest_amount(tmp_path: Path) -
         "teacher overlap after": "0.300",
         "translation MRR before": "0.100",
         "translation MRR after": "0.600",
+        "language probe before": "0.700",
+        "language probe after": "0.550",
         "discriminator accuracy": "0.625",
         "chrF": "-",
     }
-    assert found["translator"] == ["sw", "1", "-", "1,800", "-", "-", "-", "-", "-", "-", "21.3"]
+    assert found["translator"] == ["sw", "1", "-", "1,800", *["-"] * 8, "21.3"]
     alone = training_table(results, "all", ["student"])
     assert alone is not None
     assert rows(alone)[""] == [column for column in columns if column != "chrF"]

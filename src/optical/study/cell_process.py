@@ -1,7 +1,8 @@
-"""The process that makes cells, one after another: ``python -m optical.study.cell_process CONFIG FOLDER TEACHER``.
+"""The process that makes cells, one after another, for the process with the number STUDY.
 
-It reads a line of JSON for each cell, [its fields, its identity], and answers with the cell's name when it is made. All
-else that is written meanwhile goes to the log of the cell. An error ends the process: nobody knows what it left behind.
+``python -m optical.study.cell_process CONFIG FOLDER TEACHER STUDY`` reads a line of JSON for each cell, [its fields,
+its identity], and answers with the cell's name when it is made. All else that is written meanwhile goes to the log of
+the cell. An error ends the process: nobody knows what it left behind.
 """
 
 import gc
@@ -20,12 +21,12 @@ from optical.study.cells import Cell, StudyFolder, make_cell
 from optical.study.config import read_study
 
 
-def main(config: str, output: str, teacher: str) -> None:
-    """Make the cells that standard input describes, until it ends."""
+def main(config: str, output: str, teacher: str, study: str) -> None:
+    """Make the cells that standard input describes, until it ends, or the process with the number ``study`` does."""
     warnings.simplefilter("ignore")
     # An ordinary exit, so that nothing half-written stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_without, args=(int(study),), daemon=True).start()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     fresh = torch.initial_seed()
     folder = StudyFolder(Path(output))

@@ -121,7 +121,8 @@ def read_study(path: str | Path, *, teacher: str | None = None) -> Study:
 
     Raises:
         OpticalError: the file is missing or no TOML, or it names an unknown field, kind, language or system, for
-            which the nearest known name is suggested; or a value is of the wrong type.
+            which the nearest known name is suggested; a value is of the wrong type; or a system asks in English and
+            a test has no translations.
     """
     path = Path(path)
     try:

@@ -205,6 +205,7 @@ def _all_tests(count: int, tests: int) -> str:
 
 
 def _of_collection(effect: Effect, results: Results, between: str) -> str:
+    """Name the tests of a collection by how many passages it has, which two may have in common."""
     return f"{len(effect.tests)}{between}{results.test(effect.tests[0]).passages:,} passages"
 
 

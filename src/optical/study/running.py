@@ -164,9 +164,11 @@ class _Runner:
         parts = {cell: parts_of(cell, self._study) for cell in self._identities}
         # In the order of the systems, of which each is declared after its parts.
         combined = [cell for cell in parts if parts[cell] and cell in waiting]
-        # What failed would fail again first in every slice of a study, and leave no time for the others.
+        # What failed would fail again first in every slice of a study, and leave no time for the others. Of what is
+        # made and only lacks its runs nobody knows whether it failed.
         single = sorted(
-            (cell for cell in waiting if not parts[cell]), key=lambda cell: _has_failed(cell, self._folder)
+            (cell for cell in waiting if not parts[cell]),
+            key=lambda cell: _has_failed(cell, self._folder) or self._is_made(cell),
         )
         self.progress.done = len(self._identities) - len(waiting)
         try:

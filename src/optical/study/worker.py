@@ -40,6 +40,7 @@ class CellWorker:
             str(config),
             str(folder.folder),
             teacher,
+            str(os.getpid()),
         ]
         self._folder = folder
         self._threads = threads
