@@ -134,7 +134,7 @@ def test_a_stopped_run_goes_on_with_the_same_discriminator(
         pass
 
     def stop(self: TrainingProgress, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        if state.global_step == 15:
+        if state.global_step == 25:
             raise StoppedError
 
     with monkeypatch.context() as patch:
@@ -146,7 +146,7 @@ def test_a_stopped_run_goes_on_with_the_same_discriminator(
 
     made, expected = read_provenance(tmp_path / "student"), read_provenance(tmp_path / "straight")
     # The result is one of those that were trained after the stop.
-    assert made["best_step"] == expected["best_step"] > 10
+    assert made["best_step"] == expected["best_step"] > 20
     assert made["objective"] == expected["objective"]
     assert made["development_after"] == expected["development_after"]
     for weight_name, weight in straight.state_dict().items():
