@@ -196,10 +196,7 @@ def _check_names(study: Study) -> None:
                 )
             files[file] = name
     for name, test in study.tests.items():
-        if test.language not in study.languages:
-            raise OpticalError(
-                f"tests.{name} is in an unknown language {test.language!r}. {nearest(test.language, study.languages)}"
-            )
+        _check_language(f"tests.{name} is in", test.language, study)
     for language in study.languages:
         if not study.tests_of(language):
             raise OpticalError(f"languages.{language} has no test. Add one, or remove the language.")
@@ -223,21 +220,26 @@ def _check_names(study: Study) -> None:
             _check_judged(name, system, study)
         if isinstance(system, Translated):
             for language in system.source:
-                if language not in study.languages:
-                    raise OpticalError(
-                        f"systems.{name}.source has an unknown language {language!r}. "
-                        f"{nearest(language, study.languages)}"
-                    )
+                _check_language(f"systems.{name}.source has", language, study)
         if system.asks_in_english:
-            for test_name, test in study.tests.items():
-                if not (test.translations or test.parallel_questions):
-                    raise OpticalError(
-                        f"systems.{name} asks in English, and tests.{test_name} has no translations. Add them, or "
-                        "remove the system."
-                    )
+            _check_translations(name, study)
     for amount in study.amounts:
         if amount != "all" and (not isinstance(amount, int) or amount < 1):
             raise OpticalError(f'amounts has {amount!r}. Give numbers of sentence pairs from 1 up, or "all".')
+
+
+def _check_language(place: str, language: str, study: Study) -> None:
+    if language not in study.languages:
+        raise OpticalError(f"{place} an unknown language {language!r}. {nearest(language, study.languages)}")
+
+
+def _check_translations(system: str, study: Study) -> None:
+    for name, test in study.tests.items():
+        if not (test.translations or test.parallel_questions):
+            raise OpticalError(
+                f"systems.{system} asks in English, and tests.{name} has no translations. Add them, or remove the "
+                "system."
+            )
 
 
 def _check_judged(name: str, system: Supervised, study: Study) -> None:
