@@ -2,6 +2,7 @@
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +96,38 @@ def test_over_all_tests_each_test_counts_the_same(
     # A family of its own: the smaller of the two p-values is doubled, not multiplied by six.
     p_values = [effect.p_value for effect in found]
     assert [effect.adjusted_p_value for effect in found] == pytest.approx(step_down(p_values))
+
+
+def test_seeds_are_compared_one_by_one(
+    tmp_path: Path, values: dict[tuple[str, str, int], list[float]]
+) -> None:
+    def cell(system: str, seed: int | None, tests: tuple[str, ...] = ("small", "large")) -> dict[str, Any]:
+        measured = {test: values[test, system, seed or 0] for test in tests}
+        return content(system, measured, amount="all", seed=seed)
+
+    cells = [
+        cell("optical", 0),
+        cell("optical", 1),
+        cell("graft", None),
+        cell("greedy", 1),
+        cell("greedy", 0, ("small",)),
+    ]
+    results = read_results(write(tmp_path, *cells))
+
+    def difference(rival: str, seed: int, rival_seed: int) -> float:
+        pairs = [
+            (values[test, "optical", seed], values[test, rival, rival_seed]) for test in ("small", "large")
+        ]
+        return float(np.mean([np.mean(own) - np.mean(other) for own, other in pairs]))
+
+    against_greedy, against_graft = compare(results).of_all
+    # Seed 0 of greedy lacks a test.
+    assert against_greedy.by_seed == pytest.approx([difference("greedy", 1, 1)])
+    # A system with nothing random is the same with each seed.
+    assert against_graft.by_seed == pytest.approx([difference("graft", 0, 0), difference("graft", 1, 0)])
+    assert np.mean(against_graft.by_seed) == pytest.approx(against_graft.difference)
+    graft_alone = effects(results, "all", [("graft", "graft")], [["small", "large"]]).of_all
+    assert graft_alone[0].by_seed == ()
 
 
 def test_a_collection_is_compared_as_if_there_were_no_other(results: Results) -> None:

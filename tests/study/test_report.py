@@ -154,6 +154,28 @@ def test_each_family_is_corrected_for_its_own_number(text: str, values: Values) 
     assert "afriqa-large" not in significance
 
 
+def test_differences_stand_seed_by_seed_where_there_are_several(
+    folder: Path, text: str, values: Values
+) -> None:
+    each = [
+        np.mean(
+            [
+                np.mean(values[test, "optical", seed]) - np.mean(values[test, "greedy", seed])
+                for test in ("afriqa", "ciral")
+            ]
+        )
+        for seed in (0, 1)
+    ]
+    shown = ", ".join(f"{difference:+.3f}" for difference in each)
+    assert f"; seeds: 2 and 2, one by one {shown}): **better**" in section(text, "Answer")
+    assert f"| {shown} |" in section(text, "Significance")
+    for file in (folder / "cells").glob("*-1.json"):
+        file.unlink()
+    single = report(folder)
+    assert "; seeds: 1 and 1): **" in section(single, "Answer")
+    assert "seed by seed |" not in single
+
+
 def test_tests_with_the_same_passages_are_a_collection(folder: Path, text: str) -> None:
     assert "5,362 passages" not in text
     tests = {"afriqa": "wikipedia", "ciral": "wikipedia", "afriqa-large": "news"}

@@ -1,6 +1,6 @@
 """Differences between two systems: how large, how sure, and whether more than chance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optical.evaluation import holm, paired_randomisation
-from optical.study.results import Results
+from optical.study.results import Results, TestResult
 
 SIGNIFICANT = 0.05
 """A corrected p-value below this counts as more than chance."""
@@ -31,6 +31,8 @@ class Effect:
         tests: one, or all those that have cells of both.
         seeds: how many each system has; over several tests, on the one with fewest.
         difference: mean over tests of the mean over queries of first minus second, each averaged over seeds.
+        by_seed: the difference with each seed that every such system and test has, in the order of the seeds; a system
+            with nothing random is the same with each.
         interval: its 95 % bootstrap interval over queries.
         p_value: of the two-sided paired randomisation test.
         adjusted_p_value: after Holm's correction for the family that the effect belongs to.
@@ -42,6 +44,7 @@ class Effect:
     tests: tuple[str, ...]
     seeds: tuple[int, int]
     difference: float
+    by_seed: tuple[float, ...]
     interval: tuple[float, float]
     p_value: float
     adjusted_p_value: float
@@ -171,6 +174,7 @@ def _family(results: Results, members: Sequence[_Member]) -> list[Effect]:
             tests,
             (_seeds(results, amount, first, tests), _seeds(results, amount, second, tests)),
             float(sum(values.mean() for values in strata)),
+            _by_seed(results, first, second, amount, tests),
             bootstrap_interval(strata),
             p_values[number],
             adjusted[number],
@@ -200,6 +204,21 @@ def _differences(
         questions = results.test(test).questions
         strata[questions] = strata.get(questions, 0.0) + values / len(tests)
     return list(strata.values())
+
+
+def _by_seed(
+    results: Results, first: str, second: str, amount: int | str | None, tests: Sequence[str]
+) -> tuple[float, ...]:
+    found = [(results.by_seed(test, first, amount), results.by_seed(test, second, amount)) for test in tests]
+    random = [set(each) for pair in found for each in pair if None not in each]
+    shared = sorted(seed for seed in set.intersection(*random) if seed is not None) if random else []
+    return tuple(
+        float(np.mean([_mean(ours, seed) - _mean(theirs, seed) for ours, theirs in found])) for seed in shared
+    )
+
+
+def _mean(results: Mapping[int | None, TestResult], seed: int) -> float:
+    return float(np.mean(results[None if None in results else seed].per_query))
 
 
 def _seeds(results: Results, amount: int | str | None, system: str, tests: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ from optical.study.results import MEASURE, Results, read_results
 from optical.study.tables import (
     amounts_table,
     details_table,
+    each_seed,
     effects_table,
     interval,
     main_table,
@@ -210,10 +211,12 @@ def _of_collection(effect: Effect, results: Results, between: str) -> str:
 
 
 def _sentence(effect: Effect, over: str) -> str:
+    by_seed = f", one by one {each_seed(effect)}" if each_seed(effect) else ""
     return (
         f"{plain(effect.first)} against {plain(effect.second)}: {effect.difference:+.3f} {MEASURE} over {over} "
         f"(95 % interval {interval(effect.interval)}; p {_equals(effect.p_value)}, Holm-corrected "
-        f"{p_value(effect.adjusted_p_value)}; seeds: {effect.seeds[0]} and {effect.seeds[1]}): **{effect.verdict}**."
+        f"{p_value(effect.adjusted_p_value)}; seeds: {effect.seeds[0]} and {effect.seeds[1]}{by_seed}): "
+        f"**{effect.verdict}**."
     )
 
 
@@ -225,7 +228,8 @@ def _significance(found: Effects, amount: int | str | None, results: Results) ->
     return [
         f"Differences of {MEASURE} averaged over seeds{_at(amount)}. Intervals: {RESAMPLES:,} bootstrap resamples of "
         "the queries' differences. p: two-sided paired randomisation test over the queries. Both take the trained "
-        "systems as they are: they speak for other queries, and the standard deviations above for other seeds. "
+        "systems as they are: they speak for other queries. For other trainings speak the differences seed by seed and "
+        "the standard deviations above. "
         f"A verdict needs a corrected p below {SIGNIFICANT}.",
         f"On each test; Holm's correction is for all {len(found.of_tests)} rows of this table:",
         effects_table(found.of_tests, "tests", lambda effect: plain(effect.tests[0])),

@@ -138,11 +138,15 @@ class Results:
 
     def seeds(self, test: str, system: str, amount: int | str | None) -> list[TestResult]:
         """Return the results of a system on a test, one for each seed; a cell without amount is of every amount."""
-        return [
-            cell.tests[test]
+        return list(self.by_seed(test, system, amount).values())
+
+    def by_seed(self, test: str, system: str, amount: int | str | None) -> dict[int | None, TestResult]:
+        """Return the results of a system on a test by their seed; None is that of a system with nothing random."""
+        return {
+            cell.seed: cell.tests[test]
             for cell in self.done
             if cell.system == system and cell.amount in (None, amount) and test in cell.tests
-        ]
+        }
 
     def per_query(self, test: str, system: str, amount: int | str | None) -> NDArray[np.float64]:
         """Return :data:`MEASURE` of each query averaged over seeds; empty if there is no such cell."""

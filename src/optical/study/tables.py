@@ -133,13 +133,18 @@ def details_table(results: Results, test: str, amount: int | str | None, order: 
 
 
 def effects_table(effects: Sequence[Effect], heading: str, measured_on: Callable[[Effect], str]) -> str:
-    """Return a row for each effect; the column ``heading`` says what it is measured on."""
+    """Return a row for each effect; the column ``heading`` says what it is measured on.
+
+    Where there are several seeds, a column has the difference with each.
+    """
+    several = any(len(effect.by_seed) > 1 for effect in effects)
     rows = [
         [
             f"{plain(effect.first)} against {plain(effect.second)}",
             measured_on(effect),
             " / ".join(map(str, effect.seeds)),
             f"{effect.difference:+.3f}",
+            *([each_seed(effect) or NOTHING] if several else []),
             interval(effect.interval),
             p_value(effect.p_value),
             p_value(effect.adjusted_p_value),
@@ -147,8 +152,24 @@ def effects_table(effects: Sequence[Effect], heading: str, measured_on: Callable
         ]
         for effect in effects
     ]
-    header = ["", heading, "seeds", f"{MEASURE} difference", "95 % interval", "p", "p (Holm)", "verdict"]
+    each = ["seed by seed"] if several else []
+    header = [
+        "",
+        heading,
+        "seeds",
+        f"{MEASURE} difference",
+        *each,
+        "95 % interval",
+        "p",
+        "p (Holm)",
+        "verdict",
+    ]
     return markdown_table(header, rows)
+
+
+def each_seed(effect: Effect) -> str:
+    """Return the difference with each seed; nothing where there is only one."""
+    return ", ".join(f"{difference:+.3f}" for difference in effect.by_seed) if len(effect.by_seed) > 1 else ""
 
 
 def amounts_table(results: Results, test: str, order: Sequence[str]) -> str:
