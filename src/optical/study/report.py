@@ -211,12 +211,12 @@ def _of_collection(effect: Effect, results: Results, between: str) -> str:
 
 
 def _sentence(effect: Effect, over: str) -> str:
-    by_seed = f", one by one {each_seed(effect)}" if each_seed(effect) else ""
+    by_seed = each_seed(effect)
+    seeds = f"{effect.seeds[0]} and {effect.seeds[1]}" + (f", one by one {by_seed}" if by_seed else "")
     return (
         f"{plain(effect.first)} against {plain(effect.second)}: {effect.difference:+.3f} {MEASURE} over {over} "
         f"(95 % interval {interval(effect.interval)}; p {_equals(effect.p_value)}, Holm-corrected "
-        f"{p_value(effect.adjusted_p_value)}; seeds: {effect.seeds[0]} and {effect.seeds[1]}{by_seed}): "
-        f"**{effect.verdict}**."
+        f"{p_value(effect.adjusted_p_value)}; seeds: {seeds}): **{effect.verdict}**."
     )
 
 
