@@ -46,11 +46,6 @@ class Study:
         row = self._row(pairs, lambda row: row[""] == system, f"{test}, by amount")
         return _mean(row[_column(row, pairs)])
 
-    def share(self, system: str) -> str:
-        """Share of the ceiling over the tests that count, in per cent."""
-        row = self._row("share of ceiling", lambda row: row[""] == system)
-        return f"{float(row['share of ceiling'].rstrip('%')):.0f} %"
-
     def trained(self, column: str, system: str, language: str) -> str:
         """What the table of training has in a column."""
         return self._row("best step", lambda row: (row[""], row["language"]) == (system, language))[column]
@@ -65,6 +60,17 @@ class Study:
             raise ValueError(f"{self._folder}: no {system!r} with {pairs} pairs")
         return f"{steps.count(0)} of {len(steps)}"
 
+    def training_pairs(self, system: str, language: str) -> str:
+        """How many sentence pairs a student was trained on, the first seed's."""
+        cells = [
+            json.loads(file.read_text(encoding="utf-8")) for file in sorted(self._folder.glob("cells/*.json"))
+        ]
+        return next(
+            f"{cell['made']['training_pairs']:,}"
+            for cell in cells
+            if (cell["system"], cell["language"]) == (system, language)
+        )
+
     def effect(
         self,
         first: str,
@@ -75,9 +81,18 @@ class Study:
         pairs: str | None = None,
         passages: str | None = None,
     ) -> dict[str, str]:
-        """Difference of two systems over all tests, on one, or on those with so many passages, or with fewer pairs.
+        """By how much the first of two systems finds more, over all tests, on one, or on those with so many passages.
 
-        Keys: difference, interval, p (with Holm's correction, after "=" or "<"). The text may rely on a verdict.
+        The study may compare them either way round. Keys: difference, p (with Holm's correction, after "=" or "<").
+        The text may rely on a verdict.
+
+        Args:
+            first: system.
+            second: system.
+            verdict: of the first against the second: "better", "worse" or "not told apart".
+            test: name of a test, "all" for the mean of those that count.
+            pairs: fewer sentence pairs than the most: "1,000".
+            passages: how many passages the tests have in common: "2,067".
         """
         column, pattern = "tests", rf"{re.escape(test)}( \d+)?"
         if passages is not None:
@@ -87,18 +102,21 @@ class Study:
         row = self._row(
             column,
             lambda row: (
-                row[""] == f"{first} against {second}"
+                row[""] in (f"{first} against {second}", f"{second} against {first}")
                 and re.fullmatch(pattern, row.get(column, "")) is not None
             ),
         )
-        if verdict not in (None, row["verdict"]):
+        difference, found = row["MRR@10 difference"], row["verdict"]
+        if row[""] == f"{second} against {first}":
+            difference = difference.translate(str.maketrans("+-", "-+"))
+            found = {"better": "worse", "worse": "better"}.get(found, found)
+        if verdict not in (None, found):
             raise ValueError(
-                f"{self._folder}: {first} against {second}, {row[column]}: {row['verdict']}, not {verdict}"
+                f"{self._folder}: {first} against {second}, {row[column]}: {found}, not {verdict}"
             )
         p = row["p (Holm)"]
         return {
-            "difference": row["MRR@10 difference"],
-            "interval": row["95 % interval"],
+            "difference": difference,
             "p": p.replace("<", "< ") if p.startswith("<") else f"= {p}",
         }
 

@@ -88,20 +88,22 @@ def test_every_figure_is_found_where_it_stands(
     assert study.test("a", "queries") == "295"
     assert (study.mrr("one"), study.mrr("one", "a"), study.mrr("two", "a")) == ("0.400", "0.500", "0.250")
     assert (study.by_amount("one", "a", "1,000"), study.by_amount("one", "a", "all")) == ("0.100", "0.500")
-    assert study.share("one") == "80 %"
     assert study.trained("chrF", "one", "sw") == "33.7"
     assert (study.rejected("one"), study.rejected("one", "all")) == ("1 of 2", "1 of 1")
-    over_all = {"difference": "+0.150", "interval": "[+0.100, +0.200]", "p": "= 0.0002"}
-    assert study.effect("one", "two", "better") == over_all
+    assert study.effect("one", "two", "better") == {"difference": "+0.150", "p": "= 0.0002"}
+    assert study.effect("two", "one", "worse") == {"difference": "-0.150", "p": "= 0.0002"}
+    assert study.effect("two", "one", "not told apart", pairs="1,000")["difference"] == "+0.050"
     assert study.effect("one", "two", test="a")["p"] == "= 0.06"
     assert study.effect("one", "two", "not told apart", pairs="1,000")["p"] == "< 0.0001"
     assert study.effect("one", "two", "better", passages="5,362")["p"] == "= 0.003"
     assert study.effect("one", "two", passages="2,067")["difference"] == "+0.050"
+    with pytest.raises(ValueError, match="two against one, all 4: worse, not better"):
+        study.effect("two", "one", "better")
     with pytest.raises(ValueError, match="one against two, a: not told apart, not better"):
         study.effect("one", "two", "better", test="a")
     for absent in (
         lambda: study.mrr("three"),
-        lambda: study.effect("two", "one"),
+        lambda: study.effect("one", "three"),
         lambda: study.effect("one", "two", test="b"),
         lambda: study.by_amount("one", "b", "all"),
         lambda: study.rejected("two"),
@@ -117,7 +119,9 @@ def rates(settings: Settings) -> tuple[float, ...]:
     return settings.embedding_learning_rate, settings.learning_rate, settings.discriminator_learning_rate
 
 
-@pytest.mark.parametrize("study", ["weighted", "all-pairs", "reduced", "contrastive", "full"])
+@pytest.mark.parametrize(
+    "study", ["weighted", "all-pairs", "reduced", "contrastive", "without-questions", "full"]
+)
 def test_learning_rates_are_those_that_the_tuning_chose(study: str) -> None:
     best: dict[str, tuple[float, Settings]] = {}
     for file in (STUDY / "results" / "tuning" / "cells").glob("*.json"):

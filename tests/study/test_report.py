@@ -173,7 +173,8 @@ def test_differences_stand_seed_by_seed_where_there_are_several(
         file.unlink()
     single = report(folder)
     assert "; seeds: 1 and 1): **" in section(single, "Answer")
-    assert "seed by seed |" not in single
+    assert "seed by seed" in text
+    assert "seed by seed" not in single
 
 
 def test_tests_with_the_same_passages_are_a_collection(folder: Path, text: str) -> None:
@@ -258,6 +259,8 @@ def test_without_a_ceiling_there_are_no_shares(folder: Path, text: str) -> None:
     without = report(folder, ceiling=None)
     assert "Share of ceiling" in text
     assert "Share of" not in without
+    assert "dashed: the ceiling" in text
+    assert "dashed" not in without
     assert re.search(r"^\| ceiling \| \*\*", without, re.M)
     assert not re.search(r"^\| ceiling \| \*\*", text, re.M)
 

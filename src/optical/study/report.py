@@ -35,10 +35,12 @@ from optical.study.tables import (
 )
 
 _CAPTIONS = {
-    "systems": f"{MEASURE} of each system with its 95 % bootstrap interval over queries, averaged over seeds; dashed: "
-    "the ceiling.",
-    "amounts": f"{MEASURE} by sentence pairs; bands are one standard deviation over seeds to either side.",
+    "systems": f"{MEASURE} of each system with its 95 % bootstrap interval over queries, averaged over seeds",
+    "amounts": f"{MEASURE} by sentence pairs; bands are one standard deviation over seeds to either side",
 }
+_OTHER_TRAININGS = (
+    "For other trainings speak the differences seed by seed and the standard deviations above. "
+)
 
 
 def report_study(config: str | Path, output: str | Path) -> Path:
@@ -127,7 +129,7 @@ def write_report(
         f"{MEASURE}: mean ± sample standard deviation over seeds where there are several. The best of a column is bold"
         + (f", {plain(ceiling)} aside." if ceiling else "."),
         main_table(results, amount, order, main, ceiling),
-        _picture(pictures, "systems"),
+        _picture(pictures, "systems", ceiling),
     ]
     if ceiling:
         sections += [
@@ -142,7 +144,7 @@ def write_report(
         sections += [
             "## Amount of bitext",
             f"{MEASURE} by sentence pairs.",
-            _picture(pictures, "amounts"),
+            _picture(pictures, "amounts", ceiling),
             *_at_smaller_amounts(smaller),
         ]
         for test in tests:
@@ -225,12 +227,13 @@ def _significance(found: Effects, amount: int | str | None, results: Results) ->
         return ["Nothing to compare.", _left_out(found)]
     of_several = found.of_all + found.of_collections
     collections = ", and over those with the same passages" if found.of_collections else ""
+    several = any(each_seed(effect) for effect in (*found.of_tests, *of_several))
     return [
         f"Differences of {MEASURE} averaged over seeds{_at(amount)}. Intervals: {RESAMPLES:,} bootstrap resamples of "
         "the queries' differences. p: two-sided paired randomisation test over the queries. Both take the trained "
-        "systems as they are: they speak for other queries. For other trainings speak the differences seed by seed and "
-        "the standard deviations above. "
-        f"A verdict needs a corrected p below {SIGNIFICANT}.",
+        "systems as they are: they speak for other queries. "
+        + (_OTHER_TRAININGS if several else "")
+        + f"A verdict needs a corrected p below {SIGNIFICANT}.",
         f"On each test; Holm's correction is for all {len(found.of_tests)} rows of this table:",
         effects_table(found.of_tests, "tests", lambda effect: plain(effect.tests[0])),
         f"Over all tests{collections}: the mean of the tests' differences, each test counting the same; queries are "
@@ -285,8 +288,8 @@ def _at(amount: int | str | None) -> str:
     return " with all sentence pairs" if isinstance(amount, str) else f" with {amount:,} sentence pairs"
 
 
-def _picture(pictures: Sequence[str], name: str) -> str:
+def _picture(pictures: Sequence[str], name: str, ceiling: str | None) -> str:
     if name not in pictures:
         return ""
-    caption = _CAPTIONS[name]
+    caption = _CAPTIONS[name] + ("; dashed: the ceiling." if ceiling else ".")
     return f"![{caption}](figures/{name}.svg)\n\n{caption} [As PNG](figures/{name}.png)."
