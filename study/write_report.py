@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
@@ -52,24 +53,12 @@ class Study:
 
     def rejected(self, system: str, pairs: int | str = 5000) -> str:
         """How many trainings were no better than none on held-back pairs, so that the untrained student was kept."""
-        cells = [json.loads(file.read_text(encoding="utf-8")) for file in self._folder.glob("cells/*.json")]
-        steps = [
-            cell["made"]["best_step"] for cell in cells if (cell["system"], cell["amount"]) == (system, pairs)
-        ]
-        if not steps:
-            raise ValueError(f"{self._folder}: no {system!r} with {pairs} pairs")
+        steps = [made["best_step"] for made in self._made(system=system, amount=pairs)]
         return f"{steps.count(0)} of {len(steps)}"
 
     def training_pairs(self, system: str, language: str) -> str:
         """How many sentence pairs a student was trained on, the first seed's."""
-        cells = [
-            json.loads(file.read_text(encoding="utf-8")) for file in sorted(self._folder.glob("cells/*.json"))
-        ]
-        return next(
-            f"{cell['made']['training_pairs']:,}"
-            for cell in cells
-            if (cell["system"], cell["language"]) == (system, language)
-        )
+        return f"{self._made(system=system, language=language)[0]['training_pairs']:,}"
 
     def effect(
         self,
@@ -119,6 +108,15 @@ class Study:
             "difference": difference,
             "p": p.replace("<", "< ") if p.startswith("<") else f"= {p}",
         }
+
+    def _made(self, **wanted: object) -> list[dict[str, Any]]:
+        """What cells recorded of how they were made, seed by seed."""
+        files = sorted(self._folder.glob("cells/*.json"))
+        cells = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+        found = [cell["made"] for cell in cells if all(cell[name] == value for name, value in wanted.items())]
+        if not found:
+            raise ValueError(f"{self._folder}: no cell with {wanted}")
+        return found
 
     def _row(
         self, column: str, wanted: Callable[[dict[str, str]], bool], heading: str | None = None

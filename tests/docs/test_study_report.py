@@ -82,7 +82,8 @@ def test_every_figure_is_found_where_it_stands(
     cells.mkdir(parents=True)
     (cells.parent / "report.md").write_text(REPORT.format(expected=4), encoding="utf-8")
     for seed, (pairs, step) in enumerate(((5000, 0), (5000, 300), ("all", 0))):
-        cell = {"system": "one", "amount": pairs, "made": {"best_step": step}}
+        made = {"best_step": step, "training_pairs": 2499 + seed}
+        cell = {"system": "one", "language": "sw", "amount": pairs, "made": made}
         (cells / f"{seed}.json").write_text(json.dumps(cell), encoding="utf-8")
     study = write_report.Study("x")
     assert study.test("a", "queries") == "295"
@@ -90,6 +91,7 @@ def test_every_figure_is_found_where_it_stands(
     assert (study.by_amount("one", "a", "1,000"), study.by_amount("one", "a", "all")) == ("0.100", "0.500")
     assert study.trained("chrF", "one", "sw") == "33.7"
     assert (study.rejected("one"), study.rejected("one", "all")) == ("1 of 2", "1 of 1")
+    assert study.training_pairs("one", "sw") == "2,499"
     assert study.effect("one", "two", "better") == {"difference": "+0.150", "p": "= 0.0002"}
     assert study.effect("two", "one", "worse") == {"difference": "-0.150", "p": "= 0.0002"}
     assert study.effect("two", "one", "not told apart", pairs="1,000")["difference"] == "+0.050"
@@ -107,6 +109,7 @@ def test_every_figure_is_found_where_it_stands(
         lambda: study.effect("one", "two", test="b"),
         lambda: study.by_amount("one", "b", "all"),
         lambda: study.rejected("two"),
+        lambda: study.training_pairs("one", "ha"),
     ):
         with pytest.raises(ValueError, match=r"x: (0 rows|no)"):
             absent()

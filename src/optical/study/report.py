@@ -227,7 +227,7 @@ def _significance(found: Effects, amount: int | str | None, results: Results) ->
         return ["Nothing to compare.", _left_out(found)]
     of_several = found.of_all + found.of_collections
     collections = ", and over those with the same passages" if found.of_collections else ""
-    several = any(each_seed(effect) for effect in (*found.of_tests, *of_several))
+    several = any(map(each_seed, (*found.of_tests, *of_several)))
     return [
         f"Differences of {MEASURE} averaged over seeds{_at(amount)}. Intervals: {RESAMPLES:,} bootstrap resamples of "
         "the queries' differences. p: two-sided paired randomisation test over the queries. Both take the trained "

@@ -137,7 +137,7 @@ def effects_table(effects: Sequence[Effect], heading: str, measured_on: Callable
 
     Where there are several seeds, a column has the difference with each.
     """
-    several = any(len(effect.by_seed) > 1 for effect in effects)
+    several = any(map(each_seed, effects))
     rows = [
         [
             f"{plain(effect.first)} against {plain(effect.second)}",
