@@ -12,31 +12,6 @@ _HELD_BACK_QUERIES = (
 )
 
 
-def distillation(file: Path) -> str:
-    result = json.loads(file.read_text(encoding="utf-8"))
-    lines = [
-        f"**Swahili questions against English Wikipedia.** AfriQA test: {result['test']['queries']} questions, "
-        f"{result['test']['passages']:,} passages. Bitext: {result['bitext']['kept']:,} pairs, near copies of test "
-        "questions removed. Teacher: all-MiniLM-L6-v2, projected to 128 dimensions. "
-        f"{result['settings']['steps']} steps "
-        "of 64 pairs; mean and standard deviation over seeds (the untrained students and the teacher have none).",
-        "",
-        "| | seeds | MRR@10 | of the ceiling | nDCG@10 | R@10 | R@100 |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, row in result["rows"].items():
-        figures, deviation = row["figures"], row["deviation"] or {}
-        cells = [
-            f"{figures[measure]:.3f}" + (f" ± {deviation[measure]:.3f}" if deviation else "")
-            for measure in ("MRR@10", "nDCG@10", "R@10", "R@100")
-        ]
-        cells.insert(1, f"{row['share_of_ceiling']:.1%}")
-        lines.append(f"| {name} | {row['seeds']} | {' | '.join(cells)} |")
-    lines += comparisons("MRR@10", result["tests"])
-    lines += ["", f"Paired randomisation over questions. Made by `{result['command']}`."]
-    return "\n".join(lines) + "\n"
-
-
 def graft_constants(file: Path) -> str:
     result = json.loads(file.read_text(encoding="utf-8"))
     lines = [

@@ -20,7 +20,6 @@ TABLES = {
     "english-teachers.json": quality_tables.english_teachers,
     "tiny-en-ranking.json": quality_tables.ranking,
     "tiny-students.json": quality_tables.tiny_students,
-    "swahili.json": quality_tables.distillation,
     "swahili-graft-constants.json": quality_tables.graft_constants,
     "grafting.json": quality_tables.grafting,
     "accents.json": quality_tables.accents,

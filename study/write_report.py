@@ -83,6 +83,8 @@ class Study:
             pairs: fewer sentence pairs than the most: "1,000".
             passages: how many passages the tests have in common: "2,067".
         """
+        if (test != "all") + (pairs is not None) + (passages is not None) > 1:
+            raise ValueError(f"{self._folder}: a difference is on a test, with fewer pairs, or of passages")
         column, pattern = "tests", rf"{re.escape(test)}( \d+)?"
         if passages is not None:
             pattern = rf"\d+ with {passages} passages"
@@ -111,7 +113,8 @@ class Study:
 
     def _made(self, **wanted: object) -> list[dict[str, Any]]:
         """What cells recorded of how they were made, seed by seed."""
-        files = sorted(self._folder.glob("cells/*.json"))
+        plan = json.loads((self._folder / "plan.json").read_text(encoding="utf-8"))
+        files = [self._folder / "cells" / f"{name}.json" for name in sorted(plan["cells"])]
         cells = [json.loads(file.read_text(encoding="utf-8")) for file in files]
         found = [cell["made"] for cell in cells if all(cell[name] == value for name, value in wanted.items())]
         if not found:

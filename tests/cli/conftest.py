@@ -1,5 +1,6 @@
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -46,9 +47,11 @@ def as_before() -> Iterator[None]:
     environment, package = dict(os.environ), logging.getLogger("optical")
     handlers, propagates = package.handlers, package.propagate
     below = [logging.getLogger(name) for name in ("sentence_transformers", "matplotlib")]
+    end = signal.getsignal(signal.SIGTERM)
     levels, verbosity = [each.level for each in below], transformers_logging.get_verbosity()
     with warnings.catch_warnings():
         yield
+    signal.signal(signal.SIGTERM, end)
     os.environ.clear()
     os.environ.update(environment)
     package.handlers, package.propagate = handlers, propagates

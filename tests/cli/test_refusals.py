@@ -437,8 +437,11 @@ def test_full_disk_while_drawing(command: Command, teacher: Path, made: Path) ->
         assert not any(made.iterdir())
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("verb", ["graft", "distill", "index"])
-def test_ctrl_c(verb: str, command: Command, teacher: Path, tmp_path: Path, made: Path) -> None:
+def test_stopped_by_a_signal(
+    verb: str, number: int, command: Command, teacher: Path, tmp_path: Path, made: Path
+) -> None:
     pipe = tmp_path / "pipe.tsv"
     os.mkfifo(pipe)
 
@@ -447,7 +450,7 @@ def test_ctrl_c(verb: str, command: Command, teacher: Path, tmp_path: Path, made
         with pipe.open("w") as file:
             file.write("p1\twater\n")
             file.flush()
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
             finished.wait()
 
     finished = threading.Event()

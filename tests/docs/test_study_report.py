@@ -85,6 +85,11 @@ def test_every_figure_is_found_where_it_stands(
         made = {"best_step": step, "training_pairs": 2499 + seed}
         cell = {"system": "one", "language": "sw", "amount": pairs, "made": made}
         (cells / f"{seed}.json").write_text(json.dumps(cell), encoding="utf-8")
+    (cells / "3.json").write_text(
+        json.dumps({**cell, "amount": 5000}), encoding="utf-8"
+    )  # of an earlier plan
+    planned = json.dumps({"cells": dict.fromkeys("012")})
+    (cells.parent / "plan.json").write_text(planned, encoding="utf-8")
     study = write_report.Study("x")
     assert study.test("a", "queries") == "295"
     assert (study.mrr("one"), study.mrr("one", "a"), study.mrr("two", "a")) == ("0.400", "0.500", "0.250")
@@ -110,8 +115,9 @@ def test_every_figure_is_found_where_it_stands(
         lambda: study.by_amount("one", "b", "all"),
         lambda: study.rejected("two"),
         lambda: study.training_pairs("one", "ha"),
+        lambda: study.effect("one", "two", test="a", pairs="1,000"),
     ):
-        with pytest.raises(ValueError, match=r"x: (0 rows|no)"):
+        with pytest.raises(ValueError, match=r"x: (0 rows|no|a difference)"):
             absent()
     (cells.parent / "report.md").write_text(REPORT.format(expected=5), encoding="utf-8")
     with pytest.raises(ValueError, match="x lacks cells"):

@@ -4,6 +4,7 @@ import errno
 import functools
 import os
 import re
+import signal
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -56,12 +57,14 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
 
 
 def main() -> None:
-    """Run the command line; exit code 0 for success, 2 for a mistake that the user can mend, 130 for Ctrl-C."""
+    """Run the command line; exit code 0 for success, 2 for a mistake that the user can mend, 130 where stopped."""
     # Progress and warnings of the libraries below would bury ours.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
+    # A scheduler's request to end is like Ctrl-C: what is half-written goes.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # `python -m optical` and torchrun would print names of their own.
     app(prog_name="optical")
 

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -101,6 +102,7 @@ def serve(
             f"http://{address}:{listener.getsockname()[1]}"
         )
         sys.stdout.flush()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the server answers first, and then dies of it
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it
             run(application, service, listener, settings)
 

@@ -1,6 +1,5 @@
 """``optical study``: compare systems over languages, seeds and amounts of bitext."""
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -43,8 +42,6 @@ def run(
     from optical.study import run_study
 
     quiet()
-    # A scheduler's request to end is like Ctrl-C: the cells at work are stopped too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = run_study(
         config,
         output,
