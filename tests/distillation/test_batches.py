@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from optical.bitext import Bitext
 from optical.distillation import BitextCollator
-from optical.distillation.batches import LengthBatchSampler, repeat_questions
+from optical.distillation.batches import LengthBatchSampler
 from optical.distillation.teacher_vectors import TeacherVectors
 from optical.encoders import Student, make_student
 
@@ -90,17 +90,6 @@ def test_a_resumed_share_of_a_distributed_run_goes_on_with_the_same_batches() ->
     for process in (0, 1):
         uninterrupted = list(islice(share(process), 60))
         assert list(islice(skip_first_batches(share(process), 40), 20)) == uninterrupted[40:]
-
-
-def test_questions_are_repeated_up_to_their_share() -> None:
-    english = [*(f"Statement {number}." for number in range(90)), *(f"Question {n}?" for n in range(10))]
-    chosen = repeat_questions(range(100), english, 0.25)
-    assert sorted(pair for pair in chosen if pair < 90) == list(range(90))
-    questions = [pair for pair in chosen if pair >= 90]
-    assert {questions.count(pair) for pair in range(90, 100)} == {3}
-    assert len(questions) / len(chosen) == pytest.approx(0.25)
-    assert sorted(repeat_questions(range(100), english, 0)) == list(range(100))
-    assert repeat_questions(range(90), english, 0.25) == list(range(90))
 
 
 @pytest.fixture

@@ -32,10 +32,10 @@ def assert_agrees(vectors: TeacherVectors, teacher: MultiVectorEncoder) -> None:
 def test_vectors_are_those_of_encode_query_also_when_opened_again(
     tiny_teacher: MultiVectorEncoder, tmp_path: Path
 ) -> None:
-    TeacherVectors.compute(tiny_teacher, SENTENCES, tmp_path / "vectors")
-    opened = TeacherVectors(tmp_path / "vectors", SENTENCES)
+    opened = TeacherVectors.cached(tiny_teacher, SENTENCES, tmp_path)
     assert_agrees(opened, tiny_teacher)
-    again = TeacherVectors(tmp_path / "vectors", SENTENCES)
+    [folder] = (path for path in tmp_path.iterdir() if path.is_dir())
+    again = TeacherVectors(folder, SENTENCES)
     for sentence in SENTENCES:
         assert torch.equal(opened[sentence][0], again[sentence][0])
         assert torch.equal(opened[sentence][1], again[sentence][1])
@@ -98,8 +98,8 @@ def test_nothing_stays_of_a_failed_computation(
     monkeypatch.setattr(teacher_vectors, "_CHUNK", 2)
     unreadable: list[str] = ["water", "river", 5]  # type: ignore[list-item]
     with pytest.raises(ValueError, match="Unsupported input"):
-        TeacherVectors.compute(tiny_teacher, unreadable, tmp_path / "vectors")
-    assert list(tmp_path.iterdir()) == []
+        TeacherVectors.cached(tiny_teacher, unreadable, tmp_path / "vectors")
+    assert [file.suffix for file in (tmp_path / "vectors").iterdir()] == [".lock"]
 
 
 def test_a_cache_tells_apart_teachers_that_differ_in_their_queries_only(

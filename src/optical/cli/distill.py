@@ -72,9 +72,6 @@ def distill(
     max_tokens: Annotated[
         int, typer.Option(help="Leave out pairs with more tokens than this on a side.")
     ] = 32,
-    question_share: Annotated[
-        float, typer.Option(help="Repeat the questions in the bitext until they are this share of it.")
-    ] = 0.5,
     held_back: Annotated[int, typer.Option(help="Sentence pairs kept to choose the best student by.")] = 500,
     evaluations: Evaluations = 4,
     dimension: Dimension = 128,

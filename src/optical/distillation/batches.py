@@ -14,7 +14,6 @@ from optical.distillation.token_weights import IdfWeights
 from optical.distillation.vector_file import pad_vectors
 
 _BATCHES_SORTED_TOGETHER = 50
-_MOST_REPETITIONS = 20
 _CHUNK = 1024
 _EPOCHS = 10_000  # more than any run has
 
@@ -81,24 +80,6 @@ def preprocess(
     """Return the features that one side of an encoder wants of a batch of texts."""
     prompt = encoder.prompts.get(side) or None
     return dict(encoder.preprocess(list(texts), prompt=prompt, task=side))
-
-
-def repeat_questions(pairs: Sequence[int], english: Sequence[str], share: float) -> list[int]:
-    """Repeat the questions among ``pairs`` until they make up about ``share`` of the result.
-
-    Queries are questions, bitext is mostly statements: a student that saw few questions learns what its users will
-    not ask. A question is repeated ``_MOST_REPETITIONS`` times at the most.
-
-    Args:
-        pairs: numbers of sentence pairs.
-        english: all English sentences; one that ends in a question mark is a question.
-        share: 0 (repeat nothing) to below 1.
-    """
-    questions = [pair for pair in pairs if english[pair].rstrip("\"'” ").endswith("?")]
-    if not questions:
-        return list(pairs)
-    wanted = share / (1 - share) * (len(pairs) - len(questions))
-    return [*pairs, *questions * (min(_MOST_REPETITIONS, max(1, round(wanted / len(questions)))) - 1)]
 
 
 class LengthBatchSampler(DefaultBatchSampler):

@@ -6,7 +6,7 @@ from optical.errors import OpticalError
 
 RECIPES: dict[str, dict[str, Any]] = {
     # Huang, Yu and Allan 2023, section 4: optimal transport between all tokens, each weighing the same, as the only
-    # loss; all weights learn at one rate, and the bitext is taken as it comes. A query's score is plain MaxSim.
+    # loss; all weights learn at one rate. A query's score is plain MaxSim.
     "paper": {
         "weighted": False,
         "objective": "optical",
@@ -14,7 +14,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "marginals": "uniform",
         "embedding_learning_rate": 2e-4,
         "learning_rate": 2e-4,
-        "question_share": 0.0,
     },
 }
 """Deviations from the defaults of :class:`optical.distillation.Settings`, which are the best that we know."""

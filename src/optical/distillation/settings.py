@@ -77,7 +77,6 @@ class Settings(TrainingSettings):
         marginals: weights of the tokens in the transport: "uniform", or "idf" (rare ones weigh more).
         discriminator_learning_rate: peak rate of the weights that an adversarial objective learns besides the student.
         max_tokens: pairs with more tokens on either side are left out, as cutting them would misalign them.
-        question_share: share of the training pairs that are to be questions, by repetition of those there are.
     """
 
     weighted: bool = True
@@ -87,7 +86,6 @@ class Settings(TrainingSettings):
     marginals: Marginals = "uniform"
     discriminator_learning_rate: float = 5e-3
     max_tokens: int = 32
-    question_share: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,10 +98,6 @@ class Settings(TrainingSettings):
                 )
         if not 1e-4 <= self.eps < math.inf:
             raise OpticalError(f"eps is {self.eps}. It must be at least 0.0001; 0.01 is a good value.")
-        if not 0 <= self.question_share < 1:
-            raise OpticalError(
-                f"question_share is {self.question_share}. It must be a number from 0 to below 1."
-            )
 
 
 def identity(settings: TrainingSettings, teacher: list[str], data: str) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from optical.distillation.vector_file import VectorFile
 from optical.encoders import fingerprint, query_transformer
-from optical.files import create_folder, folder_once
+from optical.files import folder_once
 from optical.progress import count_progress
 
 _CHUNK = 4096
@@ -27,7 +27,7 @@ class TeacherVectors:
     """
 
     def __init__(self, folder: Path, sentences: Sequence[str]) -> None:
-        """Open what :meth:`compute` wrote into ``folder`` for the same sentences."""
+        """Open what :meth:`cached` wrote into ``folder`` for the same sentences."""
         self._place = {sentence: place for place, sentence in enumerate(dict.fromkeys(sentences))}
         self._special = np.load(folder / "special.npy")
         self._tokens = np.load(folder / "tokens.npy")
@@ -64,14 +64,6 @@ class TeacherVectors:
         folder = cache / f"teacher-vectors-{hashlib.blake2b(content, digest_size=8).hexdigest()}"
         folder_once(folder, lambda temporary: cls._fill(temporary, teacher, distinct, progress))
         return cls(folder, distinct)
-
-    @classmethod
-    def compute(
-        cls, teacher: MultiVectorEncoder, sentences: Sequence[str], folder: Path, *, progress: bool = False
-    ) -> None:
-        """Encode distinct ``sentences`` through the teacher's query path into ``folder``, all or nothing."""
-        with create_folder(folder) as temporary:
-            cls._fill(temporary, teacher, sentences, progress)
 
     @staticmethod
     def _fill(folder: Path, teacher: MultiVectorEncoder, sentences: Sequence[str], progress: bool) -> None:

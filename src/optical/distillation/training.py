@@ -14,7 +14,7 @@ from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 from sentence_transformers.sentence_transformer.modules import WordWeights
 
 from optical.bitext import Bitext, QueryTranslations, read_bitext
-from optical.distillation.batches import BitextCollator, foreign_tokens, repeat_questions
+from optical.distillation.batches import BitextCollator, foreign_tokens
 from optical.distillation.development import DevelopmentEvaluator
 from optical.distillation.progress import TrainingProgress
 from optical.distillation.recipes import recipe_settings
@@ -263,8 +263,7 @@ class _Run:
                 f"Only {len(short)} training pairs have at most {most} tokens a side, fewer than one for each process. "
                 "Raise max_tokens, or give more bitext."
             )
-        chosen = repeat_questions(short, pairs.english, self._settings.question_share)
-        foreign, english = [pairs.foreign[pair] for pair in chosen], [pairs.english[pair] for pair in chosen]
+        foreign, english = [pairs.foreign[pair] for pair in short], [pairs.english[pair] for pair in short]
         longer = [max(lengths[f], vectors.length(e)) for f, e in zip(foreign, english, strict=True)]
         return Dataset.from_dict({"foreign": foreign, "english": english, "length": longer})
 
