@@ -236,14 +236,9 @@ def cleaned_bitext(file: Path) -> str:
     for name, row in result["rows"].items():
         mean = sum(row["distilled"]) / len(row["distilled"])
         lines.append(f"| {name} | {row['pairs']:,} | {row['graft']:.3f} | {mean:.3f} |")
-    lines += comparisons("distilled", result["tests"])
-    lines += ["", f"Paired randomisation over questions. Made by `{result['command']}`."]
-    return "\n".join(lines) + "\n"
-
-
-def comparisons(what: str, tests: dict[str, dict[str, float]]) -> list[str]:
-    lines = ["", f"| {what} | difference | p | p (Holm) |", "|---|---|---|---|"]
-    for name, test in tests.items():
+    lines += ["", "| distilled | difference | p | p (Holm) |", "|---|---|---|---|"]
+    for name, test in result["tests"].items():
         p_values = f"{test['p_value']:.2g} | {test['adjusted_p_value']:.2g}"
         lines.append(f"| {name} | {test['difference']:+.3f} | {p_values} |")
-    return lines
+    lines += ["", f"Paired randomisation over questions. Made by `{result['command']}`."]
+    return "\n".join(lines) + "\n"

@@ -85,11 +85,10 @@ def test_every_figure_is_found_where_it_stands(
         made = {"best_step": step, "training_pairs": 2499 + seed}
         cell = {"system": "one", "language": "sw", "amount": pairs, "made": made}
         (cells / f"{seed}.json").write_text(json.dumps(cell), encoding="utf-8")
-    (cells / "3.json").write_text(
-        json.dumps({**cell, "amount": 5000}), encoding="utf-8"
-    )  # of an earlier plan
-    planned = json.dumps({"cells": dict.fromkeys("012")})
-    (cells.parent / "plan.json").write_text(planned, encoding="utf-8")
+    of_an_earlier_plan = {**cell, "amount": 5000}
+    (cells / "3.json").write_text(json.dumps(of_an_earlier_plan), encoding="utf-8")
+    plan = {"cells": dict.fromkeys("012")}
+    (cells.parent / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     study = write_report.Study("x")
     assert study.test("a", "queries") == "295"
     assert (study.mrr("one"), study.mrr("one", "a"), study.mrr("two", "a")) == ("0.400", "0.500", "0.250")
