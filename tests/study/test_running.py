@@ -328,6 +328,12 @@ def test_bad_files_are_named_before_any_cell_is_made(toy: Toy, old: str, new: st
     toy.declare(CHEAP, **CHEAP_ONLY, **{old: new})
     with pytest.raises(OpticalError, match=said):
         run(toy)
+    assert not toy.output.exists()
+
+    # A folder that was there before stays.
+    toy.output.mkdir()
+    with pytest.raises(OpticalError, match=said):
+        run(toy)
     assert not (toy.output / "cells").exists()
 
 
@@ -335,7 +341,7 @@ def test_an_unknown_objective_is_named_before_any_cell_is_made(toy: Toy, tmp_pat
     toy.declare(ALL.replace('objective = "optical"', 'objective = "optikal"'))
     with pytest.raises(OpticalError, match=r"systems\.optical: .*optikal"):
         run(toy)
-    assert not (toy.output / "cells").exists()
+    assert not toy.output.exists()
 
 
 def test_a_broken_result_is_named(toy: Toy) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -58,11 +59,13 @@ def run_study(
 
     Raises:
         OpticalError: a bad configuration or file; another process is at work in ``output``; or a cell there was made by
-            other code, data or configuration, and ``recompute`` is not set.
+            other code, data or configuration, and ``recompute`` is not set. Where a declared file cannot be read, a
+            new ``output`` is taken away again.
     """
     until = None if minutes is None else time.monotonic() + 60 * minutes
     study = read_study(config, teacher=teacher)
     folder = StudyFolder(Path(output))
+    is_new = not folder.folder.exists()
     try:
         folder.folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -95,6 +98,11 @@ def run_study(
         raise OpticalError(
             f"Another process is at work in {folder.folder}. Wait for it, or choose another output."
         ) from error
+    except OpticalError:
+        # The plan is there once all that is declared could be read.
+        if is_new and not folder.plan.exists():
+            shutil.rmtree(folder.folder)
+        raise
 
 
 def _is_done(cell: Cell, folder: StudyFolder, made_of: dict[str, str], *, recompute: bool) -> bool:
