@@ -14,9 +14,7 @@ import functools
 import hashlib
 import itertools
 import json
-import math
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,8 @@ import torch
 from accelerate import PartialState
 from gathering import Declared, Text, digest, gather, load, read_declared, save, sources
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -36,6 +35,8 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.modeling_outputs import MaskedLMOutput
+from vocabulary import SMOOTHING, WINDOW, learn_vocabulary
 
 from optical.distillation.run import work_folder
 from optical.distillation.trainer import last_checkpoint
@@ -43,11 +44,9 @@ from optical.encoders import versions
 from optical.errors import OpticalError
 from optical.files import create_folder, folder_once, require_absent
 
-WINDOW = 128  # tokens; queries are shorter
 HEAD_WIDTH = 32
 MASKED = 0.15
-SMOOTHING = 0.3  # share of a language in the text of the vocabulary: its number of texts to the power of this
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+IGNORED = -100  # the label of a token that is not masked
 
 
 def main() -> None:
@@ -141,7 +140,10 @@ def pretrain(arguments: argparse.Namespace) -> None:
         }
         if state.is_main_process:
             with create_folder(arguments.output) as folder:
-                trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+                model = trainer.accelerator.unwrap_model(trainer.model)
+                whole = BertForMaskedLM(model.config)
+                whole.load_state_dict(model.state_dict())
+                whole.save_pretrained(folder)
                 tokenizer.save_pretrained(folder)
                 (folder / "pretraining.json").write_text(
                     json.dumps(made_from, indent=1) + "\n", encoding="utf-8"
@@ -197,45 +199,6 @@ def write_tokens(tokenizer: PreTrainedTokenizerFast, texts: dict[str, Text], fol
     (folder / "text.json").write_text(described, encoding="utf-8")
 
 
-def learn_vocabulary(texts: dict[str, Text], size: int) -> PreTrainedTokenizerFast:
-    """Learn a tokenizer of ``size`` tokens that makes text lower-case and NFKC, and keeps accents."""
-    backend = Tokenizer(models.Unigram())
-    backend.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation(behavior="isolated")]
-    )
-    backend.decoder = decoders.Metaspace()
-    learner = trainers.UnigramTrainer(
-        vocab_size=size, special_tokens=SPECIAL, unk_token="[UNK]", show_progress=False
-    )
-    backend.train_from_iterator(smoothed(texts), learner)
-    backend.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B [SEP]",
-        special_tokens=[(token, backend.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=WINDOW,
-        clean_up_tokenization_spaces=False,
-        model_input_names=["input_ids", "attention_mask"],
-    )
-
-
-def smoothed(texts: dict[str, Text]) -> Iterator[str]:
-    """Yield as many texts as there are, from each language by its share raised to a power, in turn."""
-    shares = {language: len(text.training) ** SMOOTHING for language, text in texts.items()}
-    whole = sum(len(text.training) for text in texts.values())
-    for language, text in texts.items():
-        count = math.ceil(whole * shares[language] / sum(shares.values()))
-        yield from itertools.islice(itertools.cycle(text.training), count)
-
-
 def token_stream(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> NDArray[np.int32]:
     """Return the tokens of texts of one language, one after another with [SEP] between them."""
     encoded = tokenizer(texts, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
@@ -251,6 +214,16 @@ def windows(tokenizer: PreTrainedTokenizerFast, stream: NDArray[np.int32]) -> li
         {"input_ids": [begin, *stream[start : start + size].tolist(), end]}
         for start in range(0, len(stream), size)
     ]
+
+
+class MaskedTokensModel(BertForMaskedLM):
+    """Predicts the masked tokens only: the others have no part in the loss, and the vocabulary is the widest layer."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> MaskedLMOutput:  # type: ignore[override]
+        """Return the loss of BertForMaskedLM: the mean over masked tokens of -log p of what stood there, in nats."""
+        masked = labels != IGNORED
+        logits = self.cls(self.bert(input_ids, attention_mask=attention_mask).last_hidden_state[masked])
+        return MaskedLMOutput(loss=cross_entropy(logits, labels[masked]), logits=logits)
 
 
 class Masking(DataCollatorForLanguageModeling):
@@ -287,7 +260,7 @@ def make_trainer(
         "save_total_limit": 2,
     }
     return Trainer(
-        model=BertForMaskedLM(config),
+        model=MaskedTokensModel(config),
         args=TrainingArguments(
             output_dir=str(work / "checkpoints"),
             max_steps=arguments.steps,
