@@ -1,4 +1,4 @@
-"""Write study/report.md: the text of report.md.jinja with figures from the reports of the studies.
+"""Write study/report.md and findings.md: the text of their templates with figures from the reports of the studies.
 
     python study/write_report.py
 
@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 STUDY = Path(__file__).parent
-TEMPLATE, REPORT = STUDY / "report.md.jinja", STUDY / "report.md"
+PAGES = (STUDY / "report.md", STUDY / "findings.md")
 ACCENTS = STUDY.parent / "benchmarks" / "results" / "accents.json"
 HEADING = re.compile(r"^#+ (.*)$")
 
@@ -72,8 +72,8 @@ class Study:
     ) -> dict[str, str]:
         """By how much the first of two systems finds more, over all tests, on one, or on those with so many passages.
 
-        The study may compare them either way round. Keys: difference, p (with Holm's correction, after "=" or "<").
-        The text may rely on a verdict.
+        The study may compare them either way round. Keys: difference, p (with Holm's correction, after "=" or "<") and
+        verdict. The text may rely on a verdict.
 
         Args:
             first: system.
@@ -109,6 +109,7 @@ class Study:
         return {
             "difference": difference,
             "p": p.replace("<", "< ") if p.startswith("<") else f"= {p}",
+            "verdict": found,
         }
 
     def _made(self, **wanted: object) -> list[dict[str, Any]]:
@@ -158,15 +159,21 @@ def _mean(cell: str) -> str:
     return cell.strip("*").split(" ± ")[0]
 
 
-def written() -> str:
-    """Return the report as the results have it now."""
+def told(effect: dict[str, str]) -> str:
+    """Say a difference and how sure it is."""
+    return f"{effect['difference']}, p {effect['p']}"
+
+
+def written(page: Path) -> str:
+    """Return a page as the results have it now."""
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     rows = json.loads(ACCENTS.read_text(encoding="utf-8"))["rows"]
     confused = {row["language"]: f"{100 * row['confused']:.0f} %" for row in rows}
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        study=Study, confused=confused
-    )
+    template = page.with_name(f"{page.name}.jinja").read_text(encoding="utf-8")
+    return environment.from_string(template).render(study=Study, told=told, confused=confused)
 
 
 if __name__ == "__main__":
-    REPORT.write_text(written(), encoding="utf-8")
+    texts = {page: written(page) for page in PAGES}
+    for page, text in texts.items():
+        page.write_text(text, encoding="utf-8")

@@ -69,9 +69,13 @@ def write_report(script: Callable[[str], ModuleType]) -> ModuleType:
     return script("study/write_report.py")
 
 
-def test_no_figure_is_older_than_the_results(write_report: ModuleType) -> None:
-    report = (STUDY / "report.md").read_text(encoding="utf-8")
-    assert write_report.written() == report, "run study/write_report.py: study/report.md is old"
+@pytest.mark.parametrize("name", ["report.md", "findings.md"])
+def test_no_figure_is_older_than_the_results(write_report: ModuleType, name: str) -> None:
+    page = STUDY / name
+    assert page in write_report.PAGES
+    assert write_report.written(page) == page.read_text(encoding="utf-8"), (
+        f"run study/write_report.py: {name} is old"
+    )
 
 
 def test_every_figure_is_found_where_it_stands(
@@ -96,8 +100,16 @@ def test_every_figure_is_found_where_it_stands(
     assert study.trained("chrF", "one", "sw") == "33.7"
     assert (study.rejected("one"), study.rejected("one", "all")) == ("1 of 2", "1 of 1")
     assert study.training_pairs("one", "sw") == "2,499"
-    assert study.effect("one", "two", "better") == {"difference": "+0.150", "p": "= 0.0002"}
-    assert study.effect("two", "one", "worse") == {"difference": "-0.150", "p": "= 0.0002"}
+    assert study.effect("one", "two", "better") == {
+        "difference": "+0.150",
+        "p": "= 0.0002",
+        "verdict": "better",
+    }
+    assert study.effect("two", "one", "worse") == {
+        "difference": "-0.150",
+        "p": "= 0.0002",
+        "verdict": "worse",
+    }
     assert study.effect("two", "one", "not told apart", pairs="1,000")["difference"] == "+0.050"
     assert study.effect("one", "two", test="a")["p"] == "= 0.06"
     assert study.effect("one", "two", "not told apart", pairs="1,000")["p"] == "< 0.0001"
