@@ -41,6 +41,7 @@ class HeldBack:
         name: language, and "questions" where the queries are.
         training: ``PAIRS`` sentence pairs.
         queries: in the language.
+        english: their translations; for parts of sentences, those of the whole.
         passages: vectors of the teacher.
         right: for each query the place of its passage.
     """
@@ -48,6 +49,7 @@ class HeldBack:
     name: str
     training: Pairs
     queries: list[str]
+    english: list[str]
     passages: Sequence[Tensor]
     right: Sequence[int]
 
@@ -71,8 +73,10 @@ def sentences(teacher: MultiVectorEncoder, data: Path, languages: dict[str, str]
         # Long ones, as they are: short sentences would be no rivals.
         others = [english for english, _ in rest if len(english) > 60]
         pool = list(dict.fromkeys([*(english for english, _ in held_back), *others]))[:POOL]
-        right = [pool.index(english) for english, _ in held_back]
-        yield HeldBack(name, rest[:PAIRS], queries, teacher.encode_document(pool, batch_size=64), right)
+        whole = [english for english, _ in held_back]
+        right = [pool.index(english) for english in whole]
+        vectors = teacher.encode_document(pool, batch_size=64)
+        yield HeldBack(name, rest[:PAIRS], queries, whole, vectors, right)
 
 
 def questions(teacher: MultiVectorEncoder, data: Path) -> Iterator[HeldBack]:
@@ -83,6 +87,7 @@ def questions(teacher: MultiVectorEncoder, data: Path) -> Iterator[HeldBack]:
     vectors = teacher.encode_document([passage.content for passage in passages], batch_size=64)
     for code, (name, splits) in _QUESTIONS.items():
         queries: list[str] = []
+        translations: list[str] = []
         right: list[int] = []
         asked: set[str] = set()
         for split in splits:
@@ -92,10 +97,11 @@ def questions(teacher: MultiVectorEncoder, data: Path) -> Iterator[HeldBack]:
             asked |= {*foreign.values(), *english.values()}
             for question, relevant in judged.items():
                 queries.append(foreign[question])
+                translations.append(english[question])
                 right.append(places[next(iter(relevant))])
         pairs = read(sorted((data / "bitext").glob(f"*/en-{code}.tsv.gz")))
         rest = [pair for pair in pairs if not asked & set(pair)]
-        yield HeldBack(f"{name}, questions", rest[:PAIRS], queries, vectors, right)
+        yield HeldBack(f"{name}, questions", rest[:PAIRS], queries, translations, vectors, right)
 
 
 def _part(sentence: str, code: str, draw: random.Random) -> str:

@@ -24,6 +24,7 @@ TABLES = {
     "grafting.json": quality_tables.grafting,
     "accents.json": quality_tables.accents,
     "term-weights.json": quality_tables.term_weights,
+    "teacher-answers.json": quality_tables.teacher_answers,
     "learned-pieces.json": quality_tables.learned_pieces,
     "student-selection.json": quality_tables.student_selection,
     "bitext-cleaning.json": speed_tables.bitext_cleaning,
