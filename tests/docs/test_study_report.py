@@ -139,7 +139,7 @@ def rates(settings: Settings) -> tuple[float, ...]:
     return settings.embedding_learning_rate, settings.learning_rate, settings.discriminator_learning_rate
 
 
-@pytest.mark.parametrize("study", ["weighted", "all-pairs", "reduced", "without-questions", "full"])
+@pytest.mark.parametrize("study", ["weighted", "all-pairs", "reduced", "vietnamese", "without-questions", "full"])
 def test_learning_rates_are_those_that_the_tuning_chose(study: str) -> None:
     best: dict[str, tuple[float, Settings]] = {}
     for file in (STUDY / "results" / "tuning" / "cells").glob("*.json"):
@@ -152,5 +152,5 @@ def test_learning_rates_are_those_that_the_tuning_chose(study: str) -> None:
     systems = read_study(STUDY / f"{study}.toml").systems.values()
     distilled = [Settings(**system.settings) for system in systems if isinstance(system, Distilled)]
     for settings in distilled:
-        if settings.student == "graft":
+        if settings.student in ("graft", "accented-graft"):
             assert rates(settings) == rates(best[settings.objective][1]), settings.objective
