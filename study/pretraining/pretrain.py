@@ -140,6 +140,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
         }
         if state.is_main_process:
             with create_folder(arguments.output) as folder:
+                # Saved as the class that others know by its name.
                 model = trainer.accelerator.unwrap_model(trainer.model)
                 whole = BertForMaskedLM(model.config)
                 whole.load_state_dict(model.state_dict())
@@ -220,7 +221,16 @@ class MaskedTokensModel(BertForMaskedLM):
     """Predicts the masked tokens only: the others have no part in the loss, and the vocabulary is the widest layer."""
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> MaskedLMOutput:  # type: ignore[override]
-        """Return the loss of BertForMaskedLM: the mean over masked tokens of -log p of what stood there, in nats."""
+        """Return the loss of BertForMaskedLM, the mean over masked tokens of -log p of what stood there, in nats.
+
+        Args:
+            input_ids: (windows, tokens).
+            attention_mask: likewise.
+            labels: likewise; IGNORED where no token is masked. With none masked at all the loss is nan.
+
+        Returns:
+            loss: (), and logits: (masked tokens, vocabulary).
+        """
         masked = labels != IGNORED
         logits = self.cls(self.bert(input_ids, attention_mask=attention_mask).last_hidden_state[masked])
         return MaskedLMOutput(loss=cross_entropy(logits, labels[masked]), logits=logits)

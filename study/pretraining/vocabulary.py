@@ -1,4 +1,4 @@
-"""The vocabulary of the encoder: a unigram model (Kudo 2018, arXiv 1804.10959) that repeats small languages."""
+"""The vocabulary of the encoder: a unigram model (Kudo 2018, arXiv 1804.10959) of text that repeats small languages."""
 
 import itertools
 import math
@@ -9,7 +9,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 WINDOW = 128  # tokens; queries are shorter
-SMOOTHING = 0.3  # share of a language in the text of the vocabulary: its number of texts to the power of this
+SMOOTHING = 0.3
+"""Share of a language in the text of the vocabulary: its number of texts to the power of this (Conneau et al. 2020)."""
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 

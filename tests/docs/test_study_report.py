@@ -139,7 +139,9 @@ def rates(settings: Settings) -> tuple[float, ...]:
     return settings.embedding_learning_rate, settings.learning_rate, settings.discriminator_learning_rate
 
 
-@pytest.mark.parametrize("study", ["weighted", "all-pairs", "reduced", "vietnamese", "without-questions", "full"])
+@pytest.mark.parametrize(
+    "study", ["weighted", "all-pairs", "reduced", "vietnamese", "without-questions", "full"]
+)
 def test_learning_rates_are_those_that_the_tuning_chose(study: str) -> None:
     best: dict[str, tuple[float, Settings]] = {}
     for file in (STUDY / "results" / "tuning" / "cells").glob("*.json"):

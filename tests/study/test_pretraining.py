@@ -104,6 +104,7 @@ def test_a_student_starts_from_the_encoder(
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model, loading = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
     assert not loading["missing_keys"]
+    assert json.loads((folder / "config.json").read_text("utf-8"))["architectures"] == ["BertForMaskedLM"]
     assert (len(tokenizer), model.config.hidden_size, model.config.num_hidden_layers) == (
         model.config.vocab_size,
         32,

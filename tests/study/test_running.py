@@ -332,8 +332,10 @@ def test_bad_files_are_named_before_any_cell_is_made(toy: Toy, old: str, new: st
 
     # A folder that was there before stays.
     toy.output.mkdir()
+    (toy.output / "notes.txt").write_text("", encoding="utf-8")
     with pytest.raises(OpticalError, match=said):
         run(toy)
+    assert (toy.output / "notes.txt").exists()
     assert not (toy.output / "cells").exists()
 
 

@@ -59,20 +59,24 @@ def run_study(
 
     Raises:
         OpticalError: a bad configuration or file; another process is at work in ``output``; or a cell there was made by
-            other code, data or configuration, and ``recompute`` is not set. Where a declared file cannot be read, a
-            new ``output`` is taken away again.
+            other code, data or configuration, and ``recompute`` is not set. Where what is declared cannot be
+            prepared, a new ``output`` is taken away again.
     """
     until = None if minutes is None else time.monotonic() + 60 * minutes
     study = read_study(config, teacher=teacher)
     folder = StudyFolder(Path(output))
-    is_new = not folder.folder.exists()
     try:
-        folder.folder.mkdir(parents=True, exist_ok=True)
+        is_new = _make(folder.folder)
     except (FileExistsError, NotADirectoryError) as error:
         raise OpticalError(f"{folder.folder} is no folder. Choose another output.") from error
     try:
         with FileLock(folder.folder / ".lock", timeout=0):
-            prepared = prepare(study, Path(data), folder.work)
+            try:
+                prepared = prepare(study, Path(data), folder.work)
+            except OpticalError:
+                if is_new:
+                    shutil.rmtree(folder.folder, ignore_errors=True)
+                raise
             for (language, amount), bitext in prepared.bitext.items():
                 report(f"Bitext {language}, {amount}: {bitext.pairs} pairs{_left_out(bitext.dropped)}")
             for name in study.judged_depths():
@@ -98,11 +102,17 @@ def run_study(
         raise OpticalError(
             f"Another process is at work in {folder.folder}. Wait for it, or choose another output."
         ) from error
-    except OpticalError:
-        # The plan is there once all that is declared could be read.
-        if is_new and not folder.plan.exists():
-            shutil.rmtree(folder.folder)
-        raise
+
+
+def _make(folder: Path) -> bool:
+    """Make a folder; return whether it was not there."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return False
+    return True
 
 
 def _is_done(cell: Cell, folder: StudyFolder, made_of: dict[str, str], *, recompute: bool) -> bool:
