@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined
 
 STUDY = Path(__file__).parent
 PAGES = (STUDY / "report.md", STUDY / "findings.md")
+ENCODER = STUDY / "results" / "pretrained" / "pretraining.json"
 ACCENTS = STUDY.parent / "benchmarks" / "results" / "accents.json"
 HEADING = re.compile(r"^#+ (.*)$")
 
@@ -170,7 +171,10 @@ def written(page: Path) -> str:
     rows = json.loads(ACCENTS.read_text(encoding="utf-8"))["rows"]
     confused = {row["language"]: f"{100 * row['confused']:.0f} %" for row in rows}
     template = page.with_name(f"{page.name}.jinja").read_text(encoding="utf-8")
-    return environment.from_string(template).render(study=Study, told=told, confused=confused)
+    encoder = json.loads(ENCODER.read_text(encoding="utf-8"))
+    return environment.from_string(template).render(
+        study=Study, told=told, confused=confused, encoder=encoder
+    )
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def run_study(
     study = read_study(config, teacher=teacher)
     folder = StudyFolder(Path(output))
     try:
-        is_new = _make(folder.folder)
+        is_new = _make_folder(folder.folder)
     except (FileExistsError, NotADirectoryError) as error:
         raise OpticalError(f"{folder.folder} is no folder. Choose another output.") from error
     try:
@@ -104,7 +104,7 @@ def run_study(
         ) from error
 
 
-def _make(folder: Path) -> bool:
+def _make_folder(folder: Path) -> bool:
     """Make a folder; return whether it was not there."""
     try:
         folder.mkdir(parents=True)
