@@ -140,7 +140,7 @@ def rates(settings: Settings) -> tuple[float, ...]:
 
 
 @pytest.mark.parametrize(
-    "study", ["weighted", "all-pairs", "reduced", "vietnamese", "without-questions", "full"]
+    "study", ["weighted", "all-pairs", "reduced", "vietnamese", "amounts", "without-questions", "full"]
 )
 def test_learning_rates_are_those_that_the_tuning_chose(study: str) -> None:
     best: dict[str, tuple[float, Settings]] = {}
