@@ -8,7 +8,6 @@ also those of the questions in ``bitext/questions_afriqa_traindev``, none of whi
 trained. The result goes to ``benchmarks/results/accents.json``.
 """
 
-import argparse
 import logging
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 import compared_rows
+from data_folder import data_folder
 from optical.encoders import load_encoder, make_student, maxsim_scores, query_transformer
 from optical.encoders.students import confused_words
 from optical.models import TINY_EN
@@ -38,11 +38,7 @@ KINDS = ("graft", "accented-graft")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    data: Path = parser.parse_args().data / "bitext"
+    data = data_folder(__doc__) / "bitext"
     teacher = load_encoder(TINY_EN)
     rows = []
     for code, language in LANGUAGES.items():

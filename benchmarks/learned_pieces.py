@@ -9,7 +9,6 @@ the passage that is judged to answer them among 5,362; none of the questions is 
 the constant was chosen by such figures. The result goes to ``benchmarks/results/learned-pieces.json``.
 """
 
-import argparse
 import logging
 from itertools import chain
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 import compared_rows
+from data_folder import data_folder
 from held_back_queries import LANGUAGES, PAIRS, HeldBack, questions, sentences
 from optical.encoders import load_encoder, make_student
 from optical.encoders.vocabulary import wordpiece
@@ -31,11 +31,7 @@ COUNTS = (2, 3, 5, 8)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    data: Path = parser.parse_args().data
+    data = data_folder(__doc__)
     teacher = load_encoder(TINY_EN)
     searches = chain(sentences(teacher, data, {**LANGUAGES, **MORE_LANGUAGES}), questions(teacher, data))
     rows = [compared(teacher, search) for search in searches]

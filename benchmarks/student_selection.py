@@ -11,7 +11,6 @@ whole among 3,000. The last student of each training is measured, whatever it is
 ``benchmarks/results/student-selection.json``.
 """
 
-import argparse
 import logging
 from itertools import chain
 from pathlib import Path
@@ -23,6 +22,7 @@ from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 
 import compared_rows
+from data_folder import data_folder
 from held_back_queries import LANGUAGES, PAIRS, HeldBack, questions, sentences
 from optical.distillation import distill, training
 from optical.distillation.development import DevelopmentEvaluator
@@ -70,11 +70,7 @@ class LastStudentWins(DevelopmentEvaluator):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    data: Path = parser.parse_args().data
+    data = data_folder(__doc__)
     training.DevelopmentEvaluator = LastStudentWins  # type: ignore[misc]
     teacher = load_encoder(TINY_EN)
     spoken = {code: LANGUAGES[code] for code in ("de", "ru")}

@@ -10,7 +10,6 @@ development questions of a study that come without judgements. The result goes t
 ``benchmarks/results/teacher-answers.json``.
 """
 
-import argparse
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +21,7 @@ from sentence_transformers import MultiVectorEncoder
 from torch.nn.functional import normalize
 
 import compared_rows
+from data_folder import data_folder
 from held_back_queries import PAIRS, HeldBack, questions
 from optical.encoders import load_encoder, make_student, maxsim_scores
 from optical.models import TINY_EN
@@ -31,11 +31,7 @@ RESULT = Path(__file__).parent / "results" / "teacher-answers.json"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    data: Path = parser.parse_args().data
+    data = data_folder(__doc__)
     teacher = load_encoder(TINY_EN)
     rows = [row for search in questions(teacher, data) for row in compared(teacher, search)]
     compared_rows.write(

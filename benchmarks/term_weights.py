@@ -9,7 +9,6 @@ is judged to answer them among 5,362; none of the questions is in the graft. No 
 chosen by such figures. The result goes to ``benchmarks/results/term-weights.json``.
 """
 
-import argparse
 import logging
 from itertools import chain
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 import compared_rows
+from data_folder import data_folder
 from held_back_queries import LANGUAGES, PAIRS, HeldBack, questions, sentences
 from optical.encoders import load_encoder, make_student, query_transformer
 from optical.encoders.initialisation import Initialisation, InitialisationReport
@@ -32,11 +32,7 @@ RESULT = Path(__file__).parent / "results" / "term-weights.json"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    data: Path = parser.parse_args().data
+    data = data_folder(__doc__)
     teacher = load_encoder(TINY_EN)
     searches = chain(sentences(teacher, data, LANGUAGES), questions(teacher, data))
     rows = [compared(teacher, search) for search in searches]
